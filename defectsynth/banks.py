@@ -1,0 +1,261 @@
+"""Banks of anomaly sources: folders of textures and of real defects, decoded once and kept in a bounded cache."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from defectsynth.errors import ImageError, PlanError, SourceError
+from defectsynth.formats.mvtec import read_defects
+from defectsynth.images import AnyImage, Mask, content_hash, list_images, read_image, read_mask, resize_image, to_rgb8
+from defectsynth.rng import Draws
+
+__all__ = ["Banks", "Defect", "DefectBank", "TextureBank"]
+
+RGB8 = npt.NDArray[np.uint8]
+CACHE_BYTES = 256 * 2**20
+"""Decoded pixels that a bank keeps by default: about 1,300 textures of 256 x 256."""
+
+
+PLAN_HASH_DIGITS = 16
+"""Digits of a content hash that a plan keeps: 64 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextureImage:
+    """A decoded texture: ``(H, W, 3)`` uint8 RGB, and its content hash."""
+
+    rgb: RGB8
+    hash: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes in a cache."""
+        return self.rgb.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """A real defect: its picture ``(H, W, 3)`` uint8 RGB, the mask ``(H, W)`` 0 or 255, and the picture's content hash."""
+
+    rgb: RGB8
+    mask: Mask
+    hash: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes in a cache."""
+        return self.rgb.nbytes + self.mask.nbytes
+
+
+ValueT = TypeVar("ValueT", TextureImage, Defect)
+
+
+class _Cache(Generic[ValueT]):
+    """The values used last, up to a number of bytes (always at least one)."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._held = 0
+        self._values: OrderedDict[Any, ValueT] = OrderedDict()
+
+    def get(self, key: Any, make: Callable[[], ValueT]) -> ValueT:
+        """The value of a key, made where it is not held."""
+        if key in self._values:
+            self._values.move_to_end(key)
+            return self._values[key]
+        value = make()
+        self._values[key] = value
+        self._held += value.nbytes
+        while self._held > self._capacity and len(self._values) > 1:
+            self._held -= self._values.popitem(last=False)[1].nbytes
+        return value
+
+
+class TextureBank:
+    """Textures by name.
+
+    Args:
+        textures: a folder (DTD's ``images/<class>/*.jpg`` or any other nesting), or a mapping of names to images.
+        cache_bytes: decoded pixels that are kept.
+
+    Raises:
+        SourceError: the folder is missing or holds no pictures, or the mapping is empty.
+    """
+
+    def __init__(self, textures: str | Path | Mapping[str, AnyImage], *, cache_bytes: int = CACHE_BYTES) -> None:
+        if isinstance(textures, Mapping):
+            self.root, self._arrays, self.names = None, dict(textures), sorted(textures)
+            if not self.names:
+                raise SourceError("the mapping of textures is empty: give at least one name and image")
+        else:
+            self.root, self._arrays = Path(textures), {}
+            self.names = _names_below(self.root, "texture")
+        self._known = frozenset(self.names)
+        self._cache: _Cache[TextureImage] = _Cache(cache_bytes)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def load(self, name: str) -> TextureImage:
+        """A texture in its own size."""
+        return self._cache.get(name, lambda: self._read(name))
+
+    def fitted(self, name: str, shape: tuple[int, int]) -> TextureImage:
+        """A texture that is at most ``shape = (H, W)`` along each axis, shrunk by area averaging where it is larger."""
+
+        def fit() -> TextureImage:
+            own = self._read(name)
+            smaller = min(own.rgb.shape[0], shape[0]), min(own.rgb.shape[1], shape[1])
+            return TextureImage(resize_image(own.rgb, smaller), own.hash)
+
+        return self._cache.get((name, shape), fit)
+
+    def _read(self, name: str) -> TextureImage:
+        if name not in self._known:
+            raise PlanError(f"texture {name!r} is not in {_where(self.root)}: give the folder that the plan was drawn from")
+        image = self._arrays[name] if self.root is None else _read_source(self.root / name, "texture")
+        return TextureImage(to_rgb8(image), content_hash(image))
+
+
+class DefectBank:
+    """Real defects by name (``<kind>/<stem>``).
+
+    Args:
+        defects: a folder in the MVTec AD layout: ``test/<kind>/<stem>.*`` and ``ground_truth/<kind>/<stem>_mask.png``.
+        cache_bytes: decoded pixels that are kept.
+
+    Raises:
+        SourceError: the folder is missing, or holds no picture with a mask.
+    """
+
+    def __init__(self, defects: str | Path, *, cache_bytes: int = CACHE_BYTES) -> None:
+        self.root = Path(defects)
+        try:
+            pictures = read_defects(self.root)
+        except ImageError as error:
+            raise SourceError(str(error)) from None
+        self._files = {
+            f"{picture.kind}/{picture.image.stem}": (picture.image, picture.mask) for picture in pictures if picture.mask
+        }
+        self.names = sorted(self._files)
+        self.kinds = sorted({picture.kind for picture in pictures})
+        self._cache: _Cache[Defect] = _Cache(cache_bytes)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def path(self, name: str) -> Path:
+        """The picture's file."""
+        return self._files[name][0]
+
+    def load(self, name: str) -> Defect:
+        """A defect's picture and mask."""
+        return self._cache.get(name, lambda: self._read(name))
+
+    def _read(self, name: str) -> Defect:
+        if name not in self._files:
+            raise PlanError(f"defect {name!r} is not in {_where(self.root)}: give the folder that the plan was drawn from")
+        image_path, mask_path = self._files[name]
+        image, mask = _read_source(image_path, "defect"), read_mask(mask_path)
+        if mask.shape != image.shape[:2]:
+            raise SourceError(
+                f"mask {str(mask_path)!r} is {mask.shape[1]} x {mask.shape[0]} but its picture is "
+                f"{image.shape[1]} x {image.shape[0]}: a mask has the size of its picture"
+            )
+        if not mask.any():
+            raise SourceError(f"mask {str(mask_path)!r} is empty: remove the pair, or mark the defect in it")
+        return Defect(to_rgb8(image), mask, content_hash(image))
+
+
+@dataclass(frozen=True, slots=True)
+class Banks:
+    """The sources that a synthesizer was given; None where none was."""
+
+    textures: TextureBank | None = None
+    defects: DefectBank | None = None
+
+    def texture_bank(self) -> TextureBank:
+        """The textures.
+
+        Raises:
+            PlanError: none were given.
+        """
+        if self.textures is None:
+            raise PlanError("this plan uses textures and none were given: pass textures=FOLDER (--textures FOLDER)")
+        return self.textures
+
+    def defect_bank(self) -> DefectBank:
+        """The real defects.
+
+        Raises:
+            PlanError: none were given.
+        """
+        if self.defects is None:
+            raise PlanError("this plan uses real defects and none were given: pass defects=FOLDER (--defects FOLDER)")
+        return self.defects
+
+    def draw_texture(self, draws: Draws) -> tuple[str, str]:
+        """A texture's name and the first digits of its content hash, every one as likely."""
+        bank = self.texture_bank()
+        name = bank.names[draws.integer("name", (0, len(bank) - 1))]
+        return name, bank.load(name).hash[:PLAN_HASH_DIGITS]
+
+    def draw_defect(self, draws: Draws, kinds: tuple[str, ...] | None) -> tuple[str, str]:
+        """A defect's name and the first digits of its content hash: every kind as likely, then every picture of it.
+
+        Raises:
+            SourceError: a kind that the bank does not have.
+        """
+        bank = self.defect_bank()
+        wanted = list(kinds) if kinds else bank.kinds
+        for kind in wanted:
+            if kind not in bank.kinds:
+                raise SourceError(f"defect kind {kind!r} is not in {_where(bank.root)}: it has {', '.join(bank.kinds)}")
+        kind = wanted[draws.integer("kind", (0, len(wanted) - 1))]
+        names = [name for name in bank.names if name.startswith(f"{kind}/")]
+        name = names[draws.integer("name", (0, len(names) - 1))]
+        return name, bank.load(name).hash[:PLAN_HASH_DIGITS]
+
+    def defect(self, name: str, expected_hash: str) -> Defect:
+        """A defect that a plan names; its picture must be the one that the plan was drawn from."""
+        defect = self.defect_bank().load(name)
+        _check_hash("defect", name, defect.hash, expected_hash)
+        return defect
+
+    def texture(self, name: str, expected_hash: str, shape: tuple[int, int]) -> RGB8:
+        """A texture that a plan names, at most as large as ``shape``; it must be the one that the plan was drawn from."""
+        texture = self.texture_bank().fitted(name, shape)
+        _check_hash("texture", name, texture.hash, expected_hash)
+        return texture.rgb
+
+
+def _check_hash(what: str, name: str, found: str, expected: str) -> None:
+    if not found.startswith(expected):
+        raise PlanError(
+            f"{what} {name!r} has changed since the plan was drawn (hash {found[:16]}, was {expected}): restore the file"
+        )
+
+
+def _names_below(root: Path, what: str) -> list[str]:
+    try:
+        return [path.relative_to(root).as_posix() for path in list_images(root, what)]
+    except ImageError as error:
+        raise SourceError(str(error)) from None
+
+
+def _read_source(path: Path, what: str) -> AnyImage:
+    try:
+        return read_image(path)
+    except ImageError as error:
+        raise SourceError(f"{what} {error}") from None
+
+
+def _where(root: Path | None) -> str:
+    return "the mapping" if root is None else repr(str(root))

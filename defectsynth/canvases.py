@@ -1,0 +1,153 @@
+"""The normal pictures that a job paints on: a folder of photographs or the built-in products, each with its ROI, if any."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from defectsynth import samples
+from defectsynth.errors import ImageError, InputError, RegionError
+from defectsynth.images import (
+    MAX_PIXELS,
+    AnyImage,
+    Mask,
+    content_hash,
+    list_images,
+    read_image,
+    read_mask,
+    resize_image,
+    resize_mask,
+    split_alpha,
+)
+
+__all__ = ["BUILTIN_PREFIX", "Canvas", "Canvases", "open_canvases"]
+
+BUILTIN_PREFIX = "builtin:"
+BUILTIN_COUNT = 100
+"""Pictures of each built-in product: as many as a small factory folder has."""
+BUILTIN_SHAPE = (256, 256)
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """One normal picture.
+
+    Attributes:
+        name: its path below the folder, or ``<product>/<index>``.
+        image: colour only, in its own dtype and channels, already resized.
+        alpha: ``(H, W, 1)`` where the file had one; it goes back on unchanged.
+        roi: where defects may lie; None leaves it to the recipe.
+        hash: content hash of the picture before resizing.
+    """
+
+    name: str
+    image: AnyImage
+    alpha: AnyImage | None
+    roi: Mask | None
+    hash: str
+
+    def with_alpha(self, painted: AnyImage) -> AnyImage:
+        """A painted image as it is written: with the alpha that its canvas had."""
+        if self.alpha is None:
+            return painted
+        planes = painted if painted.ndim == 3 else painted[:, :, None]
+        return np.concatenate([planes, self.alpha], axis=2)
+
+
+class Canvases(Protocol):
+    """Normal pictures by name, in a fixed order."""
+
+    names: list[str]
+
+    @abstractmethod
+    def load(self, name: str) -> Canvas:
+        """One picture; raises ``ImageError`` or ``RegionError`` where it cannot be used."""
+
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of the names, to see whether a folder is the one that a job began with."""
+        return hashlib.sha256("\n".join(self.names).encode()).hexdigest()[:16]
+
+
+def open_canvases(images: str, *, roi: str | None = None, size: Size | None = None, max_pixels: int = MAX_PIXELS) -> Canvases:
+    """The canvases of a folder, or of ``builtin:<product>`` (``builtin:all`` for every product in turn).
+
+    Args:
+        images: the folder, or the product.
+        roi: a folder of masks (same names as the pictures, with or without ``_mask``), or one mask for all pictures.
+        size: ``(H, W)`` that every picture is brought to; None keeps its own (built-in products: 256 x 256).
+        max_pixels: larger picture files are refused.
+
+    Raises:
+        ImageError: the folder is missing or holds no pictures.
+        InputError: an unknown product.
+        RegionError: the ROI is missing.
+    """
+    if images.startswith(BUILTIN_PREFIX):
+        return _Builtin(images.removeprefix(BUILTIN_PREFIX), size or BUILTIN_SHAPE)
+    return _Folder(Path(images), None if roi is None else Path(roi), size, max_pixels)
+
+
+class _Builtin(Canvases):
+    def __init__(self, product: str, shape: Size) -> None:
+        products = list(samples.PRODUCTS) if product == "all" else [product]
+        for name in products:
+            if name not in samples.PRODUCTS:
+                raise InputError(
+                    f"built-in product {name!r} is unknown: the products are {', '.join(samples.PRODUCTS)}, and all"
+                )
+        self.names = [f"{name}/{index:03d}" for index in range(BUILTIN_COUNT) for name in products]
+        self._shape = shape
+
+    def load(self, name: str) -> Canvas:
+        product, _, index = name.partition("/")
+        image = samples.product(product, int(index), self._shape).image
+        return Canvas(name, image, None, None, content_hash(image))
+
+
+class _Folder(Canvases):
+    def __init__(self, folder: Path, roi: Path | None, size: Size | None, max_pixels: int) -> None:
+        self._folder, self._roi, self._size, self._max_pixels = folder, roi, size, max_pixels
+        self.names = [path.relative_to(folder).as_posix() for path in list_images(folder)]
+        if roi is not None and not roi.exists():
+            raise RegionError(f"ROI {str(roi)!r} does not exist: give a folder of masks or one mask file")
+
+    def load(self, name: str) -> Canvas:
+        whole = read_image(self._folder / name, max_pixels=self._max_pixels)
+        content = content_hash(whole)
+        roi = self._read_roi(name, whole)
+        if self._size is not None:
+            whole = resize_image(whole, self._size)
+            roi = None if roi is None else resize_mask(roi, self._size)
+        image, alpha = (whole, None) if name.endswith(".npy") else split_alpha(whole)
+        return Canvas(name, image, alpha, roi, content)
+
+    def _read_roi(self, name: str, image: AnyImage) -> Mask | None:
+        if self._roi is None:
+            return None
+        path = self._roi if self._roi.is_file() else self._roi_file(name)
+        try:
+            roi = read_mask(path, max_pixels=self._max_pixels)
+        except ImageError as error:
+            raise RegionError(f"ROI of {name!r}: {error}") from None
+        if roi.shape != image.shape[:2]:
+            raise RegionError(
+                f"ROI {str(path)!r} is {roi.shape[1]} x {roi.shape[0]} but picture {name!r} is "
+                f"{image.shape[1]} x {image.shape[0]}: an ROI has the size of its picture"
+            )
+        return roi
+
+    def _roi_file(self, name: str) -> Path:
+        assert self._roi is not None
+        stem = self._roi / Path(name).with_suffix("")
+        candidates = [stem.with_name(f"{stem.name}{ending}.png") for ending in ("", "_mask")] + [self._roi / name]
+        for path in candidates:
+            if path.is_file():
+                return path
+        raise RegionError(f"picture {name!r} has no ROI: expected {str(candidates[0])!r} or {str(candidates[1])!r}")

@@ -1,0 +1,113 @@
+"""The MVTec AD layout, written and read.
+
+    train/good/<stem>.png                    normal pictures
+    test/good/<stem>.png                     normal pictures
+    test/<kind>/<stem>.png                   pictures with a defect of one kind
+    ground_truth/<kind>/<stem>_mask.png      its mask, 8 bits, 0 or 255, the size of its picture
+
+Source: Bergmann et al., *MVTec AD*, CVPR 2019.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from defectsynth.errors import ImageError
+from defectsynth.images import AnyImage, Mask, list_images, lossless_suffix, write_image
+
+__all__ = ["NORMAL_KIND", "LabelledPicture", "read_defects", "read_mvtec", "write_mvtec"]
+
+NORMAL_KIND = "good"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPicture:
+    """One picture of a dataset.
+
+    Attributes:
+        image: the picture's file.
+        kind: ``good`` or the kind of its defect.
+        split: ``train`` or ``test``.
+        mask: the mask's file; None for a normal picture.
+    """
+
+    image: Path
+    kind: str
+    split: str
+    mask: Path | None = None
+
+
+def read_mvtec(root: Path) -> list[LabelledPicture]:
+    """Every picture of a dataset, sorted by split, kind and name.
+
+    Raises:
+        ImageError: neither ``train`` nor ``test`` is there, or a defective picture has no mask.
+    """
+    if not root.is_dir():
+        raise ImageError(
+            f"dataset {str(root)!r} is not a folder: give one in the MVTec AD layout (train/good, test/<kind>, ground_truth)"
+        )
+    found = [picture for split in ("train", "test") for picture in _read_split(root, split)]
+    if not found:
+        raise ImageError(f"dataset {str(root)!r} has no pictures in train/<kind> or test/<kind>: it needs the MVTec AD layout")
+    return found
+
+
+def read_defects(root: Path) -> list[LabelledPicture]:
+    """The defective pictures of a dataset, each with its mask.
+
+    Raises:
+        ImageError: the folder is not in the MVTec AD layout, or holds no defective picture.
+    """
+    found = [picture for picture in read_mvtec(root) if picture.mask is not None]
+    if not found:
+        raise ImageError(
+            f"dataset {str(root)!r} has no defects: it needs test/<kind>/<name> with ground_truth/<kind>/<name>_mask.png"
+        )
+    return found
+
+
+def write_mvtec(root: Path, split: str, kind: str, stem: str, image: AnyImage, mask: Mask | None = None) -> Path:
+    """Writes one picture, and its mask if it has one; returns the picture's path.
+
+    The mask is written first, so that a picture which is there is complete.
+    """
+    if mask is not None:
+        write_image(root / "ground_truth" / kind / f"{stem}_mask.png", mask)
+    path = root / split / kind / f"{stem}{lossless_suffix(image)}"
+    write_image(path, image)
+    return path
+
+
+def _read_split(root: Path, split: str) -> list[LabelledPicture]:
+    if not (root / split).is_dir():
+        return []
+    kinds = sorted(folder.name for folder in (root / split).iterdir() if folder.is_dir())
+    return [picture for kind in kinds for picture in _read_kind(root, split, kind)]
+
+
+def _read_kind(root: Path, split: str, kind: str) -> list[LabelledPicture]:
+    folder = root / split / kind
+    if not any(folder.iterdir()):
+        return []
+    images = list_images(folder, f"{split}/{kind}")
+    if kind == NORMAL_KIND:
+        return [LabelledPicture(path, kind, split) for path in images]
+    masks = _masks(root / "ground_truth" / kind)
+    return [LabelledPicture(path, kind, split, _mask_for(path, masks)) for path in images]
+
+
+def _masks(folder: Path) -> dict[str, Path]:
+    """Mask files by the stem of the picture that they belong to."""
+    if not folder.is_dir():
+        return {}
+    return {path.stem.removesuffix("_mask"): path for path in list_images(folder, "mask")}
+
+
+def _mask_for(image: Path, masks: dict[str, Path]) -> Path:
+    if image.stem not in masks:
+        kind = image.parent.name
+        expected = image.parents[2] / "ground_truth" / kind / f"{image.stem}_mask.png"
+        raise ImageError(f"picture {str(image)!r} has no mask: expected {str(expected)!r}")
+    return masks[image.stem]

@@ -1,0 +1,131 @@
+"""What a rendered dataset is made of: the job in ``render.json``, its tasks, and the lines of ``manifest.jsonl``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from defectsynth.canvases import Canvases, open_canvases
+from defectsynth.errors import StorageError
+from defectsynth.images import MAX_PIXELS
+from defectsynth.recipe import Recipe
+from defectsynth.rng import Draws
+from defectsynth.spec import Spec, describe
+from defectsynth.synthesizer import AnomalySynthesizer
+
+__all__ = ["Job", "Task", "read_job", "read_manifest"]
+
+JOB_FILE = "render.json"
+RECIPE_FILE = "recipe.yaml"
+MANIFEST_FILE = "manifest.jsonl"
+
+
+class Job(Spec):
+    """Everything that the bytes of a dataset follow from.
+
+    Attributes:
+        images: folder of normal pictures, or ``builtin:<product>``.
+        roi: folder of ROI masks, or one mask file.
+        textures, defects: folders of sources.
+        exclude: folders whose pictures no source may share.
+        count: labelled pictures, below ``test/``.
+        seed: 0 to 2**64 - 1.
+        size: ``(H, W)``, or None for each picture's own.
+        train_fraction: share of the normal pictures that go to ``train/good`` as they are; the others are painted on.
+        max_pixels: larger picture files are refused.
+        canvases: fingerprint of the normal pictures' names; filled in by ``render``.
+    """
+
+    images: str
+    roi: str | None = None
+    textures: str | None = None
+    defects: str | None = None
+    exclude: tuple[str, ...] = ()
+    count: int = Field(ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**64)
+    size: tuple[int, int] | None = None
+    train_fraction: float = Field(default=0.5, ge=0.0, lt=1.0)
+    max_pixels: int = Field(default=MAX_PIXELS, ge=1)
+    canvases: str = ""
+
+    def open_canvases(self) -> Canvases:
+        """The normal pictures."""
+        return open_canvases(self.images, roi=self.roi, size=self.size, max_pixels=self.max_pixels)
+
+    def synthesizer(self, recipe: Recipe, *, guard: bool = True) -> AnomalySynthesizer:
+        """The synthesizer; banks that the recipe does not need are not opened."""
+        return AnomalySynthesizer(
+            recipe,
+            textures=self.textures if "textures" in recipe.needs else None,
+            defects=self.defects if "defects" in recipe.needs else None,
+            seed=self.seed,
+            exclude=self.exclude if guard else (),
+        )
+
+    def tasks(self, canvases: Canvases) -> list[Task]:
+        """What is to be written: normal pictures of ``train/good``, then the labelled ones of ``test``.
+
+        A picture is either in ``train/good`` or painted on, never both; each of the latter is painted on equally often.
+        """
+        order = sorted(range(len(canvases.names)), key=lambda place: (Draws(self.seed, place).unit("canvas order"), place))
+        held_in = min(round(self.train_fraction * len(order)), len(order) - 1)
+        train, test = sorted(order[:held_in]), order[held_in:]
+        return [Task("train", place, canvases.names[place]) for place in train] + [
+            Task("test", index, canvases.names[test[index % len(test)]]) for index in range(self.count)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One picture to write: its split, its number there (``test``: the sample's index) and the canvas it is made from."""
+
+    split: str
+    number: int
+    canvas: str
+
+    @property
+    def stem(self) -> str:
+        """The file's name without suffix, unique in the dataset and zero-padded so that it sorts."""
+        return f"{self.number:06d}" if self.split == "test" else f"n{self.number:06d}"
+
+
+def read_job(root: Path) -> tuple[Job, Recipe]:
+    """The job and the recipe of a rendered dataset.
+
+    Raises:
+        StorageError: the folder is not a dataset of ours, or its files are damaged.
+    """
+    path = root / JOB_FILE
+    try:
+        job = Job.model_validate_json(path.read_text(encoding="utf-8"))
+        return job, Recipe.from_yaml((root / RECIPE_FILE).read_text(encoding="utf-8"), str(root / RECIPE_FILE))
+    except OSError as error:
+        raise StorageError(
+            f"{str(root)!r} is not a dataset that `defectsynth render` began ({error.strerror}: {error.filename})"
+        ) from None
+    except ValidationError as error:
+        raise StorageError(f"{str(path)!r} is damaged: {describe(error, Job)}") from None
+
+
+def read_manifest(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a manifest; a last line that was cut off by a crash is left out.
+
+    Raises:
+        StorageError: the file is missing, or a line before the last is damaged.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise StorageError(f"manifest {str(path)!r} cannot be read ({error.strerror}): is this a rendered dataset?") from None
+    for number, line in enumerate(lines[:-1], start=1):  # the last entry is empty, or a line without its end
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError as error:
+            raise StorageError(
+                f"line {number} of manifest {str(path)!r} is damaged ({error}): render again with --resume"
+            ) from None

@@ -1,0 +1,98 @@
+"""What every mask kind is: a spec that draws parameters, and parameters that paint a field.
+
+A kind makes a *field*: ``(H, W)`` float32, above zero where the defect is. Union and intersection of two kinds are then the
+larger and the smaller of two fields, and ``area_range`` and ``components_range`` choose another level of the same field
+(``control.py``); so both controls hold for every kind.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from defectsynth.banks import Banks
+from defectsynth.images import Mask
+from defectsynth.masks.control import choose_pixels
+from defectsynth.noise import FloatField
+from defectsynth.rng import Draws
+from defectsynth.spec import AreaRange, CountRange, Part, Registry
+
+__all__ = ["MASKS", "MASK_PARAMS", "MaskParams", "MaskSpec"]
+
+
+class MaskParams(Part):
+    """What was drawn for one mask.
+
+    Attributes:
+        kind: the mask kind.
+        area: target area as a fraction of the ROI's; None leaves it to the kind.
+        components: target number of 8-connected pieces; None leaves it to the kind.
+    """
+
+    sizes_itself: ClassVar[bool] = False
+    """Whether ``field`` has made the mask as large as ``area`` says, so that its level need not be chosen."""
+
+    area: float | None = None
+    components: int | None = None
+
+    @abstractmethod
+    def field(self, roi: Mask, banks: Banks) -> FloatField:
+        """``(H, W)`` float32 of the ROI's shape, above zero where this kind puts the defect (inside the ROI or not)."""
+
+    def paint(self, roi: Mask, banks: Banks) -> Mask:
+        """The mask, ``(H, W)`` uint8 0 or 255, inside the ROI; all zero where these parameters give nothing."""
+        inside = roi != 0
+        by_level = self.area is not None and not self.sizes_itself
+        pixels = max(1, round((self.area or 0.0) * int(np.count_nonzero(inside)))) if by_level else None
+        return choose_pixels(self.field(roi, banks), inside, pixels, self.components)
+
+
+class MaskSpec(Part):
+    """What may be drawn for a mask.
+
+    Attributes:
+        kind: the mask kind.
+        area_range: area of the mask as a fraction of the ROI's, drawn log-uniformly (real sizes are skewed: small ones are
+            common); None keeps what the kind's own parameters give.
+        components_range: number of 8-connected pieces; None keeps what the kind gives.
+    """
+
+    area_range: AreaRange | None = None
+    components_range: CountRange | None = None
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """The banks that this kind reads: ``textures``, ``defects``."""
+
+    @abstractmethod
+    def draw(self, draws: Draws, banks: Banks) -> MaskParams:
+        """The parameters of one mask."""
+
+    def requirements(self) -> frozenset[str]:
+        """The banks that this part and its parts read."""
+        return self.needs
+
+    def draw_controls(self, draws: Draws) -> dict[str, float | int | None]:
+        """``area`` and ``components``, for ``draw``."""
+        return {
+            "area": None if self.area_range is None else draws.log_uniform("area", self.area_range),
+            "components": None if self.components_range is None else draws.integer("components", self.components_range),
+        }
+
+    def accepts(self, pixels: int, pieces: int, roi_pixels: int) -> bool:
+        """Whether a painted mask keeps both controls (to the pixel: a fraction of an ROI is rounded outwards)."""
+        if self.area_range is not None:
+            low, high = (bound * roi_pixels for bound in self.area_range)
+            if not int(low) <= pixels <= max(1, int(np.ceil(high))):
+                return False
+        return self.components_range is None or self.components_range[0] <= pieces <= self.components_range[1]
+
+
+MASKS: Registry[MaskSpec] = Registry("mask")
+MASK_PARAMS: Registry[MaskParams] = Registry("mask")
+
+
+def binary_field(mask: npt.NDArray[np.bool_]) -> FloatField:
+    """A field that is 1 inside and -1 outside, for kinds that know only in and out."""
+    return np.where(mask, np.float32(1.0), np.float32(-1.0))

@@ -1,0 +1,124 @@
+"""Choosing a field's level, and its pieces, so that a mask has a given area and number of components.
+
+Thresholded noise always covers the same share of a picture in the same number of pieces; real defects are small and mostly in
+one piece. The level sets of a field are nested, so the largest piece only grows as the level falls, and bisection finds the
+level at which it has a given area. Further pieces are found the same way in what is left.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from defectsynth.images import Mask
+from defectsynth.noise import FloatField
+
+__all__ = ["choose_pixels", "count_pieces"]
+
+BoolField = npt.NDArray[np.bool_]
+
+_APART = np.ones((5, 5), dtype=np.uint8)  # pieces keep two pixels between them
+_TOLERANCE = 0.15  # a piece up to 15 % too large is taken as it is; a larger one is trimmed back to where it came from
+
+
+def choose_pixels(field: FloatField, inside: BoolField, pixels: int | None, pieces: int | None) -> Mask:
+    """The mask of a field.
+
+    Args:
+        field: ``(H, W)`` float32, above zero where its kind puts the defect.
+        inside: ``(H, W)`` bool, the ROI.
+        pixels: target area; None takes the level zero.
+        pieces: how many 8-connected pieces; None takes all.
+
+    Returns:
+        ``(H, W)`` uint8, 0 or 255, inside the ROI.
+    """
+    if pixels is None:
+        chosen = _largest(inside & (field > 0), pieces)
+    elif pieces is None:
+        chosen = _highest(field, inside, pixels)
+    else:
+        chosen = _islands(field, inside, pixels, pieces)
+    return chosen.view(np.uint8) * np.uint8(255)
+
+
+def count_pieces(mask: Mask) -> int:
+    """How many 8-connected pieces a mask has."""
+    return int(cv2.connectedComponents(mask, connectivity=8)[0]) - 1
+
+
+def _level(ascending: npt.NDArray[np.float32], rank: int) -> np.float32:
+    """The value that ``rank`` pixels reach."""
+    return np.float32(ascending[max(0, ascending.size - rank)])
+
+
+def _highest(field: FloatField, inside: BoolField, pixels: int) -> BoolField:
+    """Exactly the ``pixels`` highest pixels; of those level with the lowest one, the first row by row."""
+    values = field[inside]
+    rank = max(0, values.size - pixels)
+    level = np.partition(values, rank)[rank]
+    chosen = inside & (field > level)
+    level_with = np.flatnonzero(inside & (field == level))
+    chosen.flat[level_with[: pixels - int(np.count_nonzero(chosen))]] = True
+    return chosen
+
+
+def _largest(mask: BoolField, pieces: int | None) -> BoolField:
+    """The ``pieces`` largest 8-connected pieces of a mask (ties: the upper, then the left one)."""
+    if pieces is None:
+        return mask
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    if count - 1 <= pieces:
+        return mask
+    order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:pieces] + 1
+    keep = np.zeros(count, dtype=np.bool_)
+    keep[order] = True
+    return keep[labels]
+
+
+def _islands(field: FloatField, inside: BoolField, pixels: int, pieces: int) -> BoolField:
+    """``pieces`` pieces that cover about ``pixels``, the second half as large as the first, the third a third, and so on."""
+    shares = 1.0 / np.arange(1, pieces + 1)
+    chosen = np.zeros_like(inside)
+    left = inside
+    for share in shares / shares.sum():
+        if not left.any():
+            break
+        chosen |= _island(field, left, max(1, round(pixels * float(share))))
+        left = inside & (cv2.dilate(chosen.view(np.uint8), _APART) == 0)
+    return chosen
+
+
+def _island(field: FloatField, inside: BoolField, pixels: int) -> BoolField:
+    """The largest piece of the level at which it covers about ``pixels``."""
+    ascending = np.sort(field[inside])
+    field = np.where(inside, field, np.float32(-np.inf))
+    low, high = min(pixels, ascending.size), ascending.size  # ranks: below `low` too few pixels, above `high` enough
+    large = _largest(inside, 1)
+    while low <= high:
+        rank = (low + high) // 2
+        piece = _largest(field >= _level(ascending, rank), 1)
+        if int(np.count_nonzero(piece)) >= pixels:
+            large, high = piece, rank - 1
+        else:
+            low = rank + 1
+    if np.count_nonzero(large) <= (1.0 + _TOLERANCE) * pixels:
+        return large
+    level_above = _level(ascending, low - 1)  # at the next level up, what is now one piece was several
+    core = _largest(large & (field >= level_above), 1)
+    return _grow(core if core.any() else large & (field == field[large].max()), large, pixels)
+
+
+def _grow(core: BoolField, limit: BoolField, pixels: int) -> BoolField:
+    """``core`` and the pixels of ``limit`` nearest to it, about ``pixels`` in all, in one piece."""
+    if np.count_nonzero(core) >= pixels:
+        return core
+    distance = cv2.distanceTransform((~core).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    reach = np.sort(distance[limit])[pixels - 1]
+    grown = limit & (distance <= reach)
+    _, labels = cv2.connectedComponents(grown.view(np.uint8), connectivity=8)
+    touched = np.zeros(int(labels.max()) + 1, dtype=np.bool_)
+    touched[labels[core]] = True
+    touched[0] = False
+    return touched[labels]

@@ -1,0 +1,123 @@
+"""The outline of a real defect, turned, scaled and set down somewhere on the ROI.
+
+Choice of Peng et al. (Sensors 2024, 24, 264): real defects placed on the foreground after an affine transformation. How they
+are scaled and placed is not stated; chosen here: the size relative to the picture is kept and varied a little, the centre is
+any pixel of the ROI, and what hangs over the ROI's edge is cut off.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from defectsynth.banks import Banks, Defect
+from defectsynth.images import Mask, bounding_box
+from defectsynth.masks.base import MASK_PARAMS, MASKS, MaskParams, MaskSpec, binary_field
+from defectsynth.noise import FloatField
+from defectsynth.rng import Draws
+from defectsynth.spec import AngleRange, PositiveRange
+
+__all__ = ["Outline", "OutlineParams"]
+
+_SMALLEST_SIDE = 1.0
+
+
+@MASK_PARAMS.register
+class OutlineParams(MaskParams):
+    """What was drawn for the outline of a real defect.
+
+    Attributes:
+        name: the defect in its bank.
+        hash: first digits of its picture's content hash.
+        piece: which of its pieces, a number in [0, 1): piece ``floor(piece * pieces)``, the largest first.
+        place: which pixel of the ROI is the centre, a number in [0, 1): row by row.
+        angle: degrees anticlockwise.
+        scale: size relative to the defect's own, both measured in the side (square root of the area) of their picture.
+        flip: whether it is mirrored left to right before it is turned.
+    """
+
+    sizes_itself: ClassVar[bool] = True
+
+    kind: Literal["outline"] = "outline"
+    name: str
+    hash: str
+    piece: float
+    place: float
+    angle: float
+    scale: float
+    flip: bool
+
+    def field(self, roi: Mask, banks: Banks) -> FloatField:
+        """1 inside the outline, -1 outside."""
+        shape = (roi.shape[0], roi.shape[1])
+        piece = self.mask_of_piece(banks.defect(self.name, self.hash))
+        warped = cv2.warpAffine(
+            piece, self.matrix(piece, roi), shape[::-1], flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+        )
+        return binary_field(warped != 0)
+
+    def mask_of_piece(self, defect: Defect) -> Mask:
+        """The chosen 8-connected piece of the defect's mask, the size of its picture."""
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(defect.mask, connectivity=8)
+        by_area = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable") + 1
+        chosen = by_area[int(self.piece * (count - 1))]
+        return np.where(labels == chosen, np.uint8(255), np.uint8(0))
+
+    def matrix(self, piece: Mask, roi: Mask) -> npt.NDArray[np.float64]:
+        """``(2, 3)``: from the defect's picture to the product's (x, y)."""
+        top, left, bottom, right = bounding_box(piece) or (0, 0, 1, 1)
+        inside = np.flatnonzero(roi)
+        row, column = divmod(int(inside[int(self.place * inside.size)]), roi.shape[1])
+        factor = self._factor(piece, roi, inside.size)
+        sine, cosine = math.sin(math.radians(self.angle)) * factor, math.cos(math.radians(self.angle)) * factor
+        mirror = -1.0 if self.flip else 1.0
+        linear = np.array([[cosine * mirror, sine], [-sine * mirror, cosine]])
+        centre_x, centre_y = (left + right - 1) / 2, (top + bottom - 1) / 2
+        shift_x = column - linear[0, 0] * centre_x - linear[0, 1] * centre_y
+        shift_y = row - linear[1, 0] * centre_x - linear[1, 1] * centre_y
+        return np.array([[linear[0, 0], linear[0, 1], shift_x], [linear[1, 0], linear[1, 1], shift_y]])
+
+    def _factor(self, piece: Mask, roi: Mask, roi_pixels: int) -> float:
+        own = int(np.count_nonzero(piece))
+        if self.area is not None:
+            return math.sqrt(max(_SMALLEST_SIDE, self.area * roi_pixels) / own)
+        kept = math.sqrt(roi.size / piece.size) * self.scale
+        return max(kept, _SMALLEST_SIDE / math.sqrt(own))
+
+
+@MASKS.register
+class Outline(MaskSpec):
+    """What may be drawn for the outline of a real defect.
+
+    Attributes:
+        kinds: which of the bank's kinds (folders below ``ground_truth``) are used; None takes all.
+        rotation_range: degrees. Chosen: any angle.
+        scale_range: size relative to the defect's own. Chosen: 0.7 to 1.4. Not used with ``area_range``.
+        flip_probability: chosen: 0.5.
+    """
+
+    kind: Literal["outline"] = "outline"
+    kinds: tuple[str, ...] | None = None
+    rotation_range: AngleRange = (-180, 180)
+    scale_range: PositiveRange = (0.7, 1.4)
+    flip_probability: float = Field(default=0.5, ge=0.0, le=1.0)
+    needs: ClassVar[frozenset[str]] = frozenset({"defects"})
+
+    def draw(self, draws: Draws, banks: Banks) -> OutlineParams:
+        """The parameters of one outline."""
+        name, content = banks.draw_defect(draws, self.kinds)
+        return OutlineParams(
+            name=name,
+            hash=content,
+            piece=draws.uniform("piece", (0.0, 0.999999)),
+            place=draws.uniform("place", (0.0, 0.999999)),
+            angle=draws.uniform("angle", self.rotation_range),
+            scale=draws.log_uniform("scale", self.scale_range),
+            flip=draws.chance("flip", self.flip_probability),
+            **self.draw_controls(draws),
+        )

@@ -1,0 +1,163 @@
+"""Perlin noise above a threshold: the mask of DRAEM and its descendants, for any H x W.
+
+Sources: ``VitjanZ/DRAEM`` ``data_loader.py`` and ``perlin.py`` (cells 2^0 .. 2^5 per axis, rotation +-90, threshold 0.5).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from defectsynth import noise
+from defectsynth.banks import Banks
+from defectsynth.images import Mask
+from defectsynth.masks.base import MASK_PARAMS, MASKS, MaskParams, MaskSpec
+from defectsynth.noise import FloatField
+from defectsynth.rng import Draws
+from defectsynth.spec import AngleRange, PositiveRange, Range
+
+__all__ = ["Perlin", "PerlinParams"]
+
+_FIXED_POINT = 16  # bits after the point of rotated coordinates: integers, so no rounding differs between machines
+_NOWHERE = np.float32(-4.0)  # below any noise value less any threshold
+
+
+@MASK_PARAMS.register
+class PerlinParams(MaskParams):
+    """What was drawn for a Perlin mask.
+
+    Attributes:
+        noise: seed of the lattice gradients, 52 bits.
+        cells: lattice cells along height and width.
+        square: whether ``cells`` are counted along the picture's side (square root of its area) instead of along each axis, so that
+            a long picture does not stretch the noise.
+        angle: rotation of the noise, degrees anticlockwise.
+        threshold: noise level, in about [-1, 1], above which a pixel is anomalous (without ``area``).
+        octaves: layers of noise, each twice as fine and half as strong.
+        rescale: whether noise that nowhere exceeds the threshold is stretched to [-1, 1] first.
+        cover: whether the noise is made large enough to fill the picture's corners after rotation.
+    """
+
+    kind: Literal["perlin"] = "perlin"
+    noise: int
+    cells: tuple[float, float]
+    square: bool = False
+    angle: float
+    threshold: float
+    octaves: int = 1
+    rescale: bool = False
+    cover: bool = True
+
+    def field(self, roi: Mask, banks: Banks) -> FloatField:
+        """Noise less threshold."""
+        shape = (roi.shape[0], roi.shape[1])
+        canvas = _covering(shape, self.angle) if self.cover and self.angle != 0.0 else shape
+        along = (math.sqrt(roi.size), math.sqrt(roi.size)) if self.square else shape
+        values = self._noise(canvas, (self.cells[0] * canvas[0] / along[0], self.cells[1] * canvas[1] / along[1]))
+        if self.angle != 0.0:
+            values = _rotate(values, shape, self.angle)
+        return values - np.float32(self.threshold)
+
+    def _noise(self, shape: tuple[int, int], cells: tuple[float, float]) -> FloatField:
+        if self.octaves == 1:
+            values = noise.perlin(self.noise, shape, cells)
+        else:
+            values = noise.fbm(self.noise, shape, cells, self.octaves)
+        return _stretched(values) if self.rescale and values.max() <= self.threshold else values
+
+
+@MASKS.register
+class Perlin(MaskSpec):
+    """What may be drawn for a Perlin mask.
+
+    Attributes:
+        cells_range: lattice cells along each axis; the larger, the finer the mask. [1, 32] is DRAEM's code.
+        cells_scale: ``power_of_two`` draws 2^k with k uniform (DRAEM's code); ``log_uniform`` any number between.
+        elongation_range: None draws the cells of the two axes apart (DRAEM's code); [low, high] draws one number of cells along the
+            picture's side and stretches the noise that many times along one axis.
+        rotation_range: degrees. [-90, 90] is DRAEM's code.
+        threshold_range: [0.5, 0.5] is DRAEM's code; its paper draws it. Not used with ``area_range``.
+        octaves: 1 is Perlin noise; more give ragged edges (fractal noise).
+        rescale: true stretches noise that nowhere exceeds the threshold to [-1, 1] (anomalib).
+        cover: false leaves the corners empty that a rotation uncovers, as DRAEM's code does.
+    """
+
+    kind: Literal["perlin"] = "perlin"
+    cells_range: PositiveRange = (1, 32)
+    cells_scale: Literal["power_of_two", "log_uniform"] = "power_of_two"
+    elongation_range: PositiveRange | None = None
+    rotation_range: AngleRange = (-90, 90)
+    threshold_range: Range = (0.5, 0.5)
+    octaves: int = Field(default=1, ge=1, le=8)
+    rescale: bool = False
+    cover: bool = True
+
+    def draw(self, draws: Draws, banks: Banks) -> PerlinParams:
+        """The parameters of one Perlin mask."""
+        return PerlinParams(
+            noise=draws.noise_seed("noise"),
+            cells=self._draw_cells(draws),
+            square=self.elongation_range is not None,
+            angle=draws.uniform("angle", self.rotation_range),
+            threshold=draws.uniform("threshold", self.threshold_range),
+            octaves=self.octaves,
+            rescale=self.rescale,
+            cover=self.cover,
+            **self.draw_controls(draws),
+        )
+
+    def _draw_cells(self, draws: Draws) -> tuple[float, float]:
+        if self.elongation_range is None:
+            return self._draw_axis(draws, 0), self._draw_axis(draws, 1)
+        cells = self._draw_axis(draws, 0)
+        stretch = math.sqrt(draws.log_uniform("elongation", self.elongation_range))
+        return round(cells * stretch, 4), round(cells / stretch, 4)
+
+    def _draw_axis(self, draws: Draws, axis: int) -> float:
+        if self.cells_scale == "log_uniform":
+            return draws.log_uniform("cells", self.cells_range, slot=axis)
+        low, high = (round(math.log2(bound)) for bound in self.cells_range)
+        return float(2 ** draws.integer("cells", (low, high), slot=axis))
+
+
+def _stretched(values: FloatField) -> FloatField:
+    low, high = values.min(), values.max()
+    return values if high == low else (values - low) * (np.float32(2.0) / (high - low)) - np.float32(1.0)
+
+
+def _covering(shape: tuple[int, int], angle: float) -> tuple[int, int]:
+    """The upright rectangle that still fills ``shape`` after a rotation about its centre."""
+    sine, cosine = abs(math.sin(math.radians(angle))), abs(math.cos(math.radians(angle)))
+    height, width = shape
+    return math.ceil(height * cosine + width * sine) + 1, math.ceil(width * cosine + height * sine) + 1
+
+
+def _rotate(values: FloatField, shape: tuple[int, int], angle: float) -> FloatField:
+    """``values`` turned about its centre and cropped to ``shape``; pixels from outside get a value below any threshold.
+
+    Nearest neighbour at integer coordinates: a level set has no use for interpolated values, and copies are exact.
+    """
+    one = 1 << _FIXED_POINT
+    sine = round(math.sin(math.radians(angle)) * one)
+    cosine = round(math.cos(math.radians(angle)) * one)
+    y = 2 * np.arange(shape[0], dtype=np.int64) - (shape[0] - 1)  # twice the distance from the centre, an integer
+    x = 2 * np.arange(shape[1], dtype=np.int64) - (shape[1] - 1)
+    map_y = _coordinates(sine * x, cosine * y, values.shape[0])
+    map_x = _coordinates(cosine * x, -sine * y, values.shape[1])
+    maps = np.stack([map_x, map_y], axis=-1)
+    return np.asarray(
+        cv2.remap(  # type: ignore[call-overload]
+            values, maps, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float(_NOWHERE)
+        ),
+        dtype=np.float32,
+    )
+
+
+def _coordinates(along_x: npt.NDArray[np.int64], along_y: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int16]:
+    doubled = along_y[:, None] + along_x[None, :] + ((size - 1) << _FIXED_POINT)
+    return np.clip((doubled + (1 << _FIXED_POINT)) >> (_FIXED_POINT + 1), -1, 32767).astype(np.int16)

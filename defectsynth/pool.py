@@ -1,0 +1,92 @@
+"""Running one function over many tasks in worker processes, in any order, so that an interrupt or a death loses nothing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import connection
+from typing import Any, TypeVar
+
+import cv2
+
+from defectsynth.errors import DefectSynthError
+
+__all__ = ["available_cores", "run_tasks"]
+
+TaskT = TypeVar("TaskT")
+ResultT = TypeVar("ResultT")
+
+_CHUNK = 8  # tasks that travel together
+_AHEAD = 3  # chunks that wait for each worker
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_tasks(
+    make: Callable[..., Callable[[TaskT], ResultT]], arguments: tuple[Any, ...], tasks: Sequence[TaskT], workers: int
+) -> Generator[ResultT, None, None]:
+    """Results of ``make(*arguments)(task)`` for every task, as they come.
+
+    With one worker everything happens in this process and in order. With more, each process calls ``make`` once; closing the
+    iterator (or an exception in the caller) cancels what has not begun and waits for what has.
+    """
+    if workers <= 1 or len(tasks) <= 1:
+        function = make(*arguments)
+        yield from (function(task) for task in tasks)
+        return
+    yield from _run_in_processes(make, arguments, tasks, workers)
+
+
+def _run_in_processes(
+    make: Callable[..., Callable[[TaskT], ResultT]], arguments: tuple[Any, ...], tasks: Sequence[TaskT], workers: int
+) -> Generator[ResultT, None, None]:
+    chunks = iter([tasks[start : start + _CHUNK] for start in range(0, len(tasks), _CHUNK)])
+    executor = ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(make, arguments)
+    )
+    try:
+        pending: set[Future[list[Any]]] = {executor.submit(_run_chunk, chunk) for chunk in islice(chunks, workers * _AHEAD)}
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            pending |= {executor.submit(_run_chunk, chunk) for chunk in islice(chunks, len(done))}
+            for future in done:
+                yield from future.result()
+    except BrokenProcessPool:
+        raise DefectSynthError(
+            "a worker process died (out of memory?): use fewer --workers; --resume goes on where this ended"
+        ) from None
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+_function: Callable[[Any], Any] | None = None
+
+
+def _start_worker(make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
+    global _function
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    cv2.setNumThreads(1)  # the processes are the parallelism
+    _function = make(*arguments)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _run_chunk(chunk: Sequence[Any]) -> list[Any]:
+    assert _function is not None
+    return [_function(task) for task in chunk]

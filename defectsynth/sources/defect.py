@@ -1,0 +1,138 @@
+"""A real defect as the source, with its own surroundings as the reference for its tone.
+
+The choice of Peng et al. (Sensors 2024, 24, 264): pictures of real defects in place of DTD textures, after affine
+transformation and image enhancement. Under an ``outline`` mask of a defect the source is that same defect, placed by the same
+transformation; under any other mask a defect is drawn and stretched over the mask's rectangle.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from defectsynth.banks import Banks, Defect
+from defectsynth.images import Mask, bounding_box, resize_image
+from defectsynth.masks.base import MaskParams
+from defectsynth.masks.outline import OutlineParams
+from defectsynth.rng import Draws
+from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, Site, SourceParams, SourceSpec
+from defectsynth.sources.enhance import Enhance, Operation, apply_operations, rotation_of
+from defectsynth.sources.texture import sample
+from defectsynth.sources.tone import Tone, ToneParams, mean_colour
+from defectsynth.spec import AngleRange
+
+__all__ = ["DefectParams", "DefectSource"]
+
+RGB8 = npt.NDArray[np.uint8]
+_SURROUNDINGS = 0.5  # of the defect's box on every side: near enough to be what the defect lies in
+
+
+@SOURCE_PARAMS.register
+class DefectParams(SourceParams):
+    """What was drawn for a real defect.
+
+    Attributes:
+        name: the defect in its bank.
+        hash: first digits of its picture's content hash.
+        angle: rotation, degrees anticlockwise; under an ``outline`` mask the mask's own transformation is used instead.
+        operations: the enhancement, in order.
+        tone: see ``tone.py``.
+    """
+
+    kind: Literal["defect"] = "defect"
+    name: str
+    hash: str
+    angle: float = 0.0
+    operations: tuple[Operation, ...] = ()
+    tone: ToneParams = ToneParams()
+
+    def render(self, site: Site) -> RGB8:
+        """The defect's picture inside the site's box."""
+        defect = site.banks.defect(self.name, self.hash)
+        placed = site.mask_params
+        if isinstance(placed, OutlineParams) and placed.name == self.name:
+            piece = placed.mask_of_piece(defect)
+            patch = _place(defect.rgb, placed.matrix(piece, site.roi), site)
+        else:
+            piece = defect.mask
+            patch = self._stretch(defect, site)
+        operations = self.operations
+        reference = _enhanced_colour(_surrounding_colour(defect, piece), operations)
+        return self.tone.apply(apply_operations(patch, operations), reference, site.local_colour())
+
+    def _stretch(self, defect: Defect, site: Site) -> RGB8:
+        """The rectangle around the defect, stretched over the site's box and turned."""
+        top, left, bottom, right = site.box
+        height, width = bottom - top, right - left
+        whole = (0, 0, height, width)
+        return sample(defect.rgb[_window(defect.mask, 0.0)], (height, width), whole, self.angle + rotation_of(self.operations))
+
+
+@SOURCES.register
+class DefectSource(SourceSpec):
+    """A picture of the defect bank.
+
+    Attributes:
+        kinds: which of the bank's kinds are used; None takes all. Under an ``outline`` mask the mask's defect is used.
+        enhance: see ``enhance.py``.
+        rotation_range: degrees. Chosen: any angle.
+        tone: see ``tone.py``. Chosen by each preset.
+    """
+
+    kind: Literal["defect"] = "defect"
+    kinds: tuple[str, ...] | None = None
+    enhance: Enhance = Enhance(count=0)
+    rotation_range: AngleRange = (-180, 180)
+    tone: Tone = Tone()
+    needs: ClassVar[frozenset[str]] = frozenset({"defects"})
+
+    def draw(self, draws: Draws, banks: Banks, mask: MaskParams) -> DefectParams:
+        """The parameters of one defect."""
+        name, content = (mask.name, mask.hash) if isinstance(mask, OutlineParams) else banks.draw_defect(draws, self.kinds)
+        return DefectParams(
+            name=name,
+            hash=content,
+            angle=draws.uniform("angle", self.rotation_range),
+            operations=self.enhance.draw(draws.within("enhance")),
+            tone=self.tone.draw(draws.within("tone")),
+        )
+
+
+def _place(rgb: RGB8, matrix: npt.NDArray[np.float64], site: Site) -> RGB8:
+    """The defect's picture through ``matrix``, inside the site's box; beyond its edges it is mirrored."""
+    top, left, bottom, right = site.box
+    factor = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    shrunk = rgb
+    if factor < 0.5:  # bilinear sampling of a picture that is much finer would skip pixels
+        shape = max(1, round(rgb.shape[0] * factor)), max(1, round(rgb.shape[1] * factor))
+        shrunk = resize_image(rgb, shape)
+    stretch = np.array([rgb.shape[1] / shrunk.shape[1], rgb.shape[0] / shrunk.shape[0]])
+    into_box = matrix.copy()
+    into_box[:, 2] += matrix[:, 0] * (stretch[0] - 1) / 2 + matrix[:, 1] * (stretch[1] - 1) / 2 - np.array([left, top])
+    into_box[:, :2] *= stretch
+    size = (right - left, bottom - top)
+    return np.asarray(
+        cv2.warpAffine(shrunk, into_box, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), dtype=np.uint8
+    )
+
+
+def _window(mask: Mask, margin: float) -> tuple[slice, slice]:
+    """The rectangle around a mask, wider by ``margin`` of its sides in every direction, inside the picture."""
+    top, left, bottom, right = bounding_box(mask) or (0, 0, mask.shape[0], mask.shape[1])
+    more_y, more_x = round((bottom - top) * margin) + (margin > 0), round((right - left) * margin) + (margin > 0)
+    return slice(max(0, top - more_y), bottom + more_y), slice(max(0, left - more_x), right + more_x)
+
+
+def _surrounding_colour(defect: Defect, piece: Mask) -> npt.NDArray[np.float64]:
+    window = _window(piece, _SURROUNDINGS)
+    return mean_colour(defect.rgb[window], defect.mask[window] == 0)
+
+
+def _enhanced_colour(colour: npt.NDArray[np.float64], operations: tuple[Operation, ...]) -> npt.NDArray[np.float64]:
+    """The reference after the operations that do not need a histogram: a gamma must not count as contrast."""
+    pointwise = [operation for operation in operations if operation[0] not in ("autocontrast", "equalize")]
+    pixel = np.rint(colour).astype(np.uint8).reshape(1, 1, 3)
+    return mean_colour(apply_operations(pixel, pointwise))

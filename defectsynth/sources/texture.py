@@ -1,0 +1,117 @@
+"""A texture picture as the source, stretched to the product's size and enhanced (DRAEM).
+
+Source: ``VitjanZ/DRAEM`` ``data_loader.py``: DTD picture, resized to the image, three enhancement operations.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from defectsynth.banks import Banks
+from defectsynth.images import Box
+from defectsynth.masks.base import MaskParams
+from defectsynth.rng import Draws
+from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, Site, SourceParams, SourceSpec
+from defectsynth.sources.enhance import Enhance, Operation, apply_operations, rotation_of
+from defectsynth.sources.tone import Tone, ToneParams, mean_colour
+from defectsynth.spec import AngleRange
+
+__all__ = ["Texture", "TextureParams", "sample"]
+
+RGB8 = npt.NDArray[np.uint8]
+
+
+class AppearanceParams(SourceParams):
+    """What was drawn for any texture.
+
+    Attributes:
+        angle: rotation about the picture's centre, degrees anticlockwise.
+        operations: the enhancement, in order.
+        tone: see ``tone.py``.
+    """
+
+    angle: float
+    operations: tuple[Operation, ...] = ()
+    tone: ToneParams = ToneParams()
+
+    def render_from(self, canvas: RGB8, shape: tuple[int, int], site: Site) -> RGB8:
+        """The site's rectangle of a canvas stretched over ``shape``: rotated, enhanced, toned."""
+        patch = sample(canvas, shape, site.box, self.angle + rotation_of(self.operations))
+        patch = apply_operations(patch, self.operations)
+        return self.tone.apply(patch, mean_colour(patch), site.local_colour())
+
+
+@SOURCE_PARAMS.register
+class TextureParams(AppearanceParams):
+    """What was drawn for a texture: its name in the bank and its content hash, and how it is shown."""
+
+    kind: Literal["texture"] = "texture"
+    name: str
+    hash: str
+
+    def render(self, site: Site) -> RGB8:
+        """The texture, stretched to the picture, inside the site's box."""
+        return self.render_from(site.banks.texture(self.name, self.hash, site.shape), site.shape, site)
+
+
+class Appearance(SourceSpec):
+    """What may be drawn for any texture.
+
+    Attributes:
+        enhance: the enhancement; ``count: 0`` leaves the source as it is.
+        rotation_range: degrees, besides the enhancement's ``affine``. DRAEM: none.
+        tone: see ``tone.py``. DRAEM: none.
+    """
+
+    enhance: Enhance = Enhance(count=0)
+    rotation_range: AngleRange = (0.0, 0.0)
+    tone: Tone = Tone()
+
+    def draw_appearance(self, draws: Draws) -> dict[str, object]:
+        """``angle``, ``operations`` and ``tone``, for ``draw``."""
+        return {
+            "angle": draws.uniform("angle", self.rotation_range),
+            "operations": self.enhance.draw(draws.within("enhance")),
+            "tone": self.tone.draw(draws.within("tone")),
+        }
+
+
+@SOURCES.register
+class Texture(Appearance):
+    """A picture of the texture bank, every one as likely."""
+
+    kind: Literal["texture"] = "texture"
+    needs: ClassVar[frozenset[str]] = frozenset({"textures"})
+
+    def draw(self, draws: Draws, banks: Banks, mask: MaskParams) -> TextureParams:
+        """The parameters of one texture."""
+        name, content = banks.draw_texture(draws)
+        return TextureParams.model_validate({"name": name, "hash": content, **self.draw_appearance(draws)})
+
+
+def sample(canvas: RGB8, shape: tuple[int, int], box: Box, angle: float) -> RGB8:
+    """The rectangle ``box`` of a canvas that is stretched over ``shape`` and turned about its centre.
+
+    Only the rectangle is computed; beyond its edges the canvas is mirrored.
+    """
+    top, left, bottom, right = box
+    if angle == 0.0 and canvas.shape[:2] == shape:
+        return canvas[top:bottom, left:right]
+    sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
+    centre_y, centre_x = shape[0] / 2, shape[1] / 2
+    stretch_y, stretch_x = canvas.shape[0] / shape[0], canvas.shape[1] / shape[1]
+    away_y, away_x = top + 0.5 - centre_y, left + 0.5 - centre_x
+    to_canvas = np.array(
+        [
+            [cosine * stretch_x, -sine * stretch_x, (centre_x + cosine * away_x - sine * away_y) * stretch_x - 0.5],
+            [sine * stretch_y, cosine * stretch_y, (centre_y + sine * away_x + cosine * away_y) * stretch_y - 0.5],
+        ]
+    )
+    size = (right - left, bottom - top)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(canvas, to_canvas, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101), dtype=np.uint8)

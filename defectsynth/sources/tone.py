@@ -1,0 +1,73 @@
+"""Bringing a source's tone to the product's: its share of the local colour, the strength of its pattern, a shift.
+
+    patch' = (patch - reference) * gain + (1 - match) * reference + match * local + shift
+
+``reference`` is the source's own mean colour (of a real defect: of its surroundings in its own picture, so that a pit stays
+darker than what it lies in by as much as it was); ``local`` is the product's mean colour under the mask. A shift that would
+leave the scale is mirrored: dirt that darkens a bright part is what lightens a black one. ``match`` 0,
+``gain`` 1, ``shift`` 0 leave the source as it is, which is what the published methods do.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from defectsynth.rng import Draws
+from defectsynth.spec import FractionRange, PositiveRange, Range, Spec
+
+__all__ = ["Tone", "ToneParams", "mean_colour"]
+
+
+_SCALE_ENDS = (0.05, 0.95)
+
+
+class ToneParams(Spec):
+    """What was drawn.
+
+    Attributes:
+        match: share of the product's local colour, 0 to 1.
+        gain: strength of the source's pattern.
+        shift: brightness that is added, as a fraction of full scale; its sign is turned where the local brightness plus the shift
+            lies outside 0.05 to 0.95.
+    """
+
+    match: float = 0.0
+    gain: float = 1.0
+    shift: float = 0.0
+
+    def apply(
+        self, patch: npt.NDArray[np.uint8], reference: npt.NDArray[np.float64], local: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.uint8]:
+        """``(h, w, 3)`` uint8 after the formula above; ``reference`` and ``local`` are ``(3,)`` in 0..255."""
+        if self == ToneParams():
+            return patch
+        offset = (1.0 - self.match - self.gain) * reference + self.match * local + 255.0 * self._visible_shift(local)
+        toned = patch * np.float32(self.gain) + offset.astype(np.float32)
+        return np.clip(np.rint(toned), 0, 255).astype(np.uint8)
+
+    def _visible_shift(self, local: npt.NDArray[np.float64]) -> float:
+        reached = float(local.mean()) / 255.0 + self.shift
+        return self.shift if _SCALE_ENDS[0] <= reached <= _SCALE_ENDS[1] else -self.shift
+
+
+class Tone(Spec):
+    """What may be drawn; the defaults leave the source as it is."""
+
+    match_range: FractionRange = (0.0, 0.0)
+    gain_range: PositiveRange = (1.0, 1.0)
+    shift_range: Range = (0.0, 0.0)
+
+    def draw(self, draws: Draws) -> ToneParams:
+        """The tone of one source."""
+        return ToneParams(
+            match=draws.uniform("match", self.match_range),
+            gain=draws.uniform("gain", self.gain_range),
+            shift=draws.uniform("shift", self.shift_range),
+        )
+
+
+def mean_colour(rgb: npt.NDArray[np.uint8], where: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float64]:
+    """``(3,)`` float64: the mean of the pixels where ``where`` is set (all where none is, or none was given)."""
+    pixels = rgb.reshape(-1, 3) if where is None or not where.any() else rgb[where]
+    return np.asarray(pixels.sum(axis=0, dtype=np.int64) / pixels.shape[0], dtype=np.float64)

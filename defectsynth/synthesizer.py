@@ -1,0 +1,233 @@
+"""The synthesizer: draws a plan for a picture, and paints it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from defectsynth.banks import Banks, DefectBank, TextureBank
+from defectsynth.errors import RecipeError, RegionError, SynthesisError
+from defectsynth.images import AnyImage, Mask, bounding_box, check_image, convert, full_scale
+from defectsynth.labels import add_degree, mask_of
+from defectsynth.masks.control import count_pieces
+from defectsynth.plan import AnomalyPlan, Plan
+from defectsynth.recipe import AnomalyKind, Recipe, load_recipe
+from defectsynth.region import find_region, region_of_plan
+from defectsynth.rng import Draws
+from defectsynth.sample import AnomalySample
+from defectsynth.sources.base import Site
+from defectsynth.sources.leakage import refuse_leakage
+
+__all__ = ["AnomalySynthesizer"]
+
+_BANK_OPTIONS = {"textures": "textures=FOLDER (--textures FOLDER)", "defects": "defects=FOLDER (--defects FOLDER)"}
+
+
+class AnomalySynthesizer:
+    """Turns normal images into anomalous ones with pixel labels.
+
+    Args:
+        recipe: a preset's name, a YAML file, a mapping or a ``Recipe``.
+        textures: folder of textures, a mapping of names to images, or a ``TextureBank``, for recipes with ``texture`` sources.
+        defects: folder of real defects in the MVTec AD layout, or a ``DefectBank``, for recipes with ``defect`` sources.
+        seed: the dataset's seed, 0 to 2**64 - 1.
+        exclude: folders whose pictures no source may share (``LeakageError`` otherwise).
+
+    Raises:
+        RecipeError: the recipe breaks a rule.
+        SourceError: a bank that the recipe needs was not given, or cannot be read.
+
+    Sample ``index`` of a seed is the same whatever was asked before, in whatever process:
+
+    >>> import numpy as np
+    >>> from defectsynth import AnomalySynthesizer
+    >>> image = np.full((64, 64, 3), 128, np.uint8)
+    >>> synth = AnomalySynthesizer("industrial", seed=7)
+    >>> sample = synth(image, index=3, roi=np.full((64, 64), 255, np.uint8))
+    >>> bool((sample.image[sample.mask == 0] == image[sample.mask == 0]).all())
+    True
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe | str | Path | Mapping[str, Any] = "industrial",
+        *,
+        textures: TextureBank | str | Path | Mapping[str, AnyImage] | None = None,
+        defects: DefectBank | str | Path | None = None,
+        seed: int = 0,
+        exclude: Iterable[str | Path] = (),
+    ) -> None:
+        self.recipe = load_recipe(recipe)
+        self.seed = seed
+        self.banks = Banks(
+            textures if textures is None or isinstance(textures, TextureBank) else TextureBank(textures),
+            defects if defects is None or isinstance(defects, DefectBank) else DefectBank(defects),
+        )
+        self._check_banks()
+        refuse_leakage(self.banks, [Path(folder) for folder in exclude])
+        self._kinds = list(self.recipe.kinds.items())
+        self._weights = [kind.weight for _, kind in self._kinds]
+
+    def __call__(self, image: AnyImage, *, index: int = 0, roi: Mask | None = None) -> AnomalySample:
+        """One sample.
+
+        Args:
+            image: ``(H, W)`` or ``(H, W, C)``; uint8, uint16, or float32 in [0, 1]; not written to.
+            index: which sample of this seed, 0 to 2**64 - 1.
+            roi: ``(H, W)``, nonzero where defects may lie; None estimates the foreground as the recipe says.
+
+        Raises:
+            ImageError: the image breaks the contract.
+            RegionError: the ROI is empty, too small or of another size, or the foreground is not certain enough.
+            SynthesisError: no plan out of ``max_attempts`` gives a visible defect.
+        """
+        check_image(image)
+        if self._is_normal(index):
+            return _normal_sample(image, self._draw(index, 0, "none"))
+        region = find_region(image, roi, self.recipe.foreground)
+        self._check_size(region.mask)
+        refused: dict[str, int] = {}
+        for attempt in range(self.recipe.max_attempts):
+            plan = self._draw(index, attempt, region.method)
+            sample = self._paint(image, plan, region.mask)
+            reason = self._refusal(sample, region.mask)
+            if reason is None:
+                return sample
+            refused[reason] = refused.get(reason, 0) + 1
+        raise SynthesisError(self._gave_up(index, region.mask, refused))
+
+    def plan(self, image: AnyImage, *, index: int = 0, roi: Mask | None = None) -> Plan:
+        """The plan that ``synth(image, index=index, roi=roi)`` paints; raises what that raises."""
+        return self(image, index=index, roi=roi).plan
+
+    def paint(self, image: AnyImage, plan: Plan, *, roi: Mask | None = None) -> AnomalySample:
+        """Paints a plan: a pure function, the same bytes for the same picture, plan, ROI and sources.
+
+        Raises:
+            ImageError: the image breaks the contract.
+            PlanError: the plan was drawn for an ROI and none is given, or names sources that are not here or have changed.
+        """
+        check_image(image)
+        if not plan.anomalies:
+            return _normal_sample(image, plan)
+        return self._paint(image, plan, region_of_plan(image, roi, plan.foreground))
+
+    # --- draw -------------------------------------------------------------------------------------------------------
+
+    def _is_normal(self, index: int) -> bool:
+        return Draws(self.seed, index).chance("normal", self.recipe.normal_fraction)
+
+    def _draw(self, index: int, attempt: int, method: str) -> Plan:
+        if self._is_normal(index):
+            return Plan(seed=self.seed, index=index)
+        draws = Draws(self.seed, index, attempt=attempt)
+        count = draws.integer("anomalies", self.recipe.anomalies_per_image_range)
+        anomalies = tuple(self._draw_anomaly(draws.within(str(position))) for position in range(count))
+        return Plan(seed=self.seed, index=index, attempt=attempt, foreground=method, anomalies=anomalies)
+
+    def _draw_anomaly(self, draws: Draws) -> AnomalyPlan:
+        name, kind = self._kinds[draws.weighted("kind", self._weights)]
+        mask = kind.mask.draw(draws.within("mask"), self.banks)
+        source = kind.source.draw(draws.within("source"), self.banks, mask)
+        return AnomalyPlan(kind=name, mask=mask, source=source, blend=kind.blend.draw(draws.within("blend")))
+
+    # --- paint ------------------------------------------------------------------------------------------------------
+
+    def _paint(self, image: AnyImage, plan: Plan, roi: Mask) -> AnomalySample:
+        painted = image.copy()
+        planes = painted if painted.ndim == 3 else painted[:, :, None]
+        shape = (image.shape[0], image.shape[1])
+        defect_map = np.zeros(shape, dtype=np.float32)
+        kinds = np.zeros(shape, dtype=np.uint8)
+        for number, anomaly in enumerate(plan.anomalies, start=1):
+            self._paint_anomaly(planes, anomaly, roi, defect_map, kinds, number)
+        return AnomalySample(painted, mask_of(defect_map), defect_map, image, plan, kinds)
+
+    def _paint_anomaly(
+        self,
+        planes: AnyImage,
+        anomaly: AnomalyPlan,
+        roi: Mask,
+        defect_map: npt.NDArray[np.float32],
+        kinds: npt.NDArray[np.uint8],
+        number: int,
+    ) -> None:
+        """Paints one defect into ``planes``, ``defect_map`` and ``kinds``, inside its mask's rectangle."""
+        mask = anomaly.mask.paint(roi, self.banks)
+        box = bounding_box(mask)
+        if box is None:
+            return
+        site = Site(planes, roi, mask, anomaly.mask, box, self.banks)
+        window = site.window
+        patch = convert(anomaly.source.render(site), planes.dtype, planes.shape[2])
+        side = float(np.sqrt(mask.size))
+        planes[window], degree = anomaly.blend.blend(planes[window], patch, mask[window], side)
+        defect_map[window] = add_degree(defect_map[window], degree)
+        kinds[window][degree > 0] = number
+
+    # --- accept -----------------------------------------------------------------------------------------------------
+
+    def _refusal(self, sample: AnomalySample, roi: Mask) -> str | None:
+        """Why a painted plan cannot be used, or None."""
+        changed = _difference(sample)
+        roi_pixels = int(np.count_nonzero(roi))
+        for number, anomaly in enumerate(sample.plan.anomalies, start=1):
+            mask = np.where(sample.kinds == number, np.uint8(255), np.uint8(0))
+            pixels = int(np.count_nonzero(mask))
+            if pixels == 0:
+                return "no pixel of the mask lies inside the ROI"
+            if pixels < self.recipe.min_area * mask.size:
+                return "the mask is smaller than min_area"
+            if changed[mask != 0].mean() < self.recipe.min_difference:
+                return "the defect cannot be seen (min_difference)"
+            if not self._kind(anomaly).mask.accepts(pixels, count_pieces(mask), roi_pixels):
+                return "the mask misses area_range or components_range"
+        return None
+
+    def _kind(self, anomaly: AnomalyPlan) -> AnomalyKind:
+        return self.recipe.kinds[anomaly.kind]
+
+    def _gave_up(self, index: int, roi: Mask, refused: Mapping[str, int]) -> str:
+        reasons = "; ".join(f"{count} x {reason}" for reason, count in sorted(refused.items(), key=lambda item: -item[1]))
+        return (
+            f"recipe {self.recipe.name!r} gave no usable defect for sample {index} in {self.recipe.max_attempts} plans, "
+            f"on an ROI of {int(np.count_nonzero(roi))} out of {roi.size} pixels: {reasons}. "
+            "Enlarge the ROI or the picture, or widen these ranges"
+        )
+
+    def _check_size(self, roi: Mask) -> None:
+        pixels, smallest = int(np.count_nonzero(roi)), self.recipe.min_area * roi.size
+        if pixels < smallest:
+            raise RegionError(
+                f"the ROI has {pixels} pixels but the smallest allowed defect has {smallest:.1f} "
+                f"(min_area {self.recipe.min_area:g} of the picture): enlarge the ROI or lower min_area"
+            )
+
+    def _check_banks(self) -> None:
+        for need in sorted(self.recipe.needs):
+            if getattr(self.banks, need) is None:
+                raise RecipeError(
+                    f"recipe {self.recipe.name!r} draws from {need} and none were given: pass {_BANK_OPTIONS[need]}"
+                )
+
+
+def _normal_sample(image: AnyImage, plan: Plan) -> AnomalySample:
+    shape = (image.shape[0], image.shape[1])
+    nothing = np.zeros(shape, dtype=np.uint8)
+    return AnomalySample(image.copy(), nothing, np.zeros(shape, dtype=np.float32), image, plan, nothing.copy())
+
+
+def _difference(sample: AnomalySample) -> npt.NDArray[np.float32]:
+    """``(H, W)`` in [0, 1]: the largest change of any channel."""
+    change = (
+        cv2.absdiff(sample.image, sample.normal)
+        if sample.image.ndim == 2
+        else np.abs(sample.image.astype(np.float32) - sample.normal)
+    )
+    largest = change if change.ndim == 2 else change.max(axis=2)
+    return np.asarray(largest, dtype=np.float32) / np.float32(full_scale(sample.image.dtype))

@@ -1,0 +1,117 @@
+"""Verification: paints every plan of a dataset again and compares every pixel with what is on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from defectsynth.canvases import Canvas
+from defectsynth.errors import DefectSynthError
+from defectsynth.formats.mvtec import NORMAL_KIND
+from defectsynth.images import AnyImage, read_image
+from defectsynth.job import MANIFEST_FILE, Job, read_job, read_manifest
+from defectsynth.plan import Plan
+from defectsynth.pool import run_tasks
+from defectsynth.recipe import Recipe
+
+__all__ = ["Verification", "verify"]
+
+Line = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was found.
+
+    Attributes:
+        pictures: how many pictures the manifest lists.
+        problems: one sentence for each file that is missing, was not listed, or differs; empty for a dataset that is whole.
+    """
+
+    pictures: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def verify(
+    root: Path,
+    *,
+    replacements: dict[str, str] | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Paints a dataset's plans again.
+
+    Args:
+        root: a folder that ``render`` wrote.
+        replacements: other folders for ``images``, ``roi``, ``textures``, ``defects``, where they have moved.
+        workers: processes.
+        progress: called with (pictures done, pictures in all).
+
+    Raises:
+        StorageError: the folder is not a rendered dataset, or its manifest is damaged.
+        DefectSynthError: the normal pictures or the sources cannot be opened.
+    """
+    job, recipe = read_job(root)
+    job = job.model_copy(update=replacements or {})
+    job.open_canvases()
+    job.synthesizer(recipe, guard=False)
+    lines = list(read_manifest(root / MANIFEST_FILE))
+    result = Verification(len(lines))
+    for done, problems in enumerate(run_tasks(_Verifier, (job, recipe, root), lines, workers), start=1):
+        result.problems += problems
+        if progress:
+            progress(done, len(lines))
+    result.problems = sorted(result.problems + _unlisted(root, lines))
+    return result
+
+
+class _Verifier:
+    """Compares the files of one manifest line with what its plan paints; lives in a worker process."""
+
+    def __init__(self, job: Job, recipe: Recipe, root: Path) -> None:
+        self._canvases = job.open_canvases()
+        self._synthesizer = job.synthesizer(recipe, guard=False)
+        self._root = root
+
+    def __call__(self, line: Line) -> list[str]:
+        """The problems of this line's files."""
+        try:
+            canvas = self._canvases.load(line["normal"])
+            if canvas.hash != line["normal_hash"]:
+                return [f"{line['file']}: normal picture {line['normal']!r} has changed since"]
+            return self._compare(line, canvas)
+        except DefectSynthError as error:
+            return [f"{line['file']}: {error}"]
+
+    def _compare(self, line: Line, canvas: Canvas) -> list[str]:
+        if line["split"] == "train":
+            return self._differences(line["file"], canvas.with_alpha(canvas.image))
+        sample = self._synthesizer.paint(canvas.image, Plan.from_dict(line["plan"]), roi=canvas.roi)
+        problems = self._differences(line["file"], canvas.with_alpha(sample.image))
+        if sample.is_anomalous:
+            problems += self._differences(_mask_file(line), sample.mask)
+        return problems
+
+    def _differences(self, file: str, expected: AnyImage) -> list[str]:
+        found = read_image(self._root / file)
+        expected = expected[:, :, 0] if expected.ndim == 3 and expected.shape[2] == 1 and found.ndim == 2 else expected
+        if found.shape != expected.shape or found.dtype != expected.dtype:
+            return [f"{file}: is {found.shape} {found.dtype}, its plan paints {expected.shape} {expected.dtype}"]
+        wrong = int(np.count_nonzero((found != expected).reshape(found.shape[0], found.shape[1], -1).any(axis=2)))
+        return [f"{file}: {wrong} pixels differ from what its plan paints"] if wrong else []
+
+
+def _mask_file(line: Line) -> str:
+    return f"ground_truth/{line['kind']}/{Path(line['file']).stem}_mask.png"
+
+
+def _unlisted(root: Path, lines: list[Line]) -> list[str]:
+    listed = {line["file"] for line in lines} | {_mask_file(line) for line in lines if line["kind"] != NORMAL_KIND}
+    found = {
+        path.relative_to(root).as_posix() for part in ("train", "test", "ground_truth") for path in (root / part).rglob("*.*")
+    }
+    return [f"{file}: is not in the manifest" for file in found - listed]
