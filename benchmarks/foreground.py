@@ -24,6 +24,17 @@ from defectsynth.images import AnyImage, Mask, list_images, read_image, read_mas
 _MARGIN = 0.01
 _TIMED = 40
 _REPEATS = 3
+_COLUMNS = (
+    "set",
+    "images",
+    "object %",
+    "confidence q05 / median",
+    "area q05 / median / q95",
+    "defect recall",
+    "with margin",
+    "ms 256",
+    "ms 1024",
+)
 
 
 @dataclass(frozen=True)
@@ -112,8 +123,8 @@ def main() -> None:
     parser.add_argument("--method", default="auto")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    print("| set | images | object % | confidence q05 / median | area q05 / median / q95 | defect recall | with margin | ms 256 | ms 1024 |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(_COLUMNS)} |")
+    print("|---" * len(_COLUMNS) + "|")
     for name, normal, defects in sets(arguments.data):
         print(measure(name, normal, defects, arguments.method).markdown(), flush=True)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ Mask = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".npy"})
-MAX_PIXELS = 200_000_000
-"""Largest picture that is decoded; a header that claims more is refused before any memory is taken."""
+MAX_PIXELS = 178_956_970
+"""Largest picture that is decoded (Pillow's own limit); a header that claims more is refused before any memory is taken."""
 
 _FULL_SCALE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as PIL and OpenCV
@@ -217,8 +218,9 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> AnyImage:
             return _read_with_pillow(picture)
     except FileNotFoundError:
         raise ImageError(f"picture {str(path)!r} does not exist: check the path") from None
-    except Image.DecompressionBombError:
-        raise ImageError(_too_large(path, "more than twice Pillow's limit", max_pixels)) from None
+    except Image.DecompressionBombError as error:
+        claimed = re.search(r"\d+", str(error))
+        raise ImageError(_too_large(path, claimed.group() if claimed else "too many", max_pixels)) from None
     except UnidentifiedImageError:
         raise ImageError(f"picture {str(path)!r} is not a picture that can be read: remove it or save it again") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:

@@ -1,8 +1,8 @@
 """How evidence is made of measurements.
 
-Evidence for a product on a background is a number in [0, 1], one half where a product and a texture are equally likely. It is a
-product of ramps, 0 at the value that textures reach and 1 at the value that products reach, so each term can veto. The ends were
-chosen on MVTec bottle, screw, hazelnut, transistor and grid, on magnetic tiles, and on 450 DTD and Brodatz textures, where the two
+Evidence for a product on a background is a number in [0, 1]; from one half on, ``auto`` believes it. It is a product of
+ramps, 0 at the value that textures reach and 1 at the value that products reach, so each term can veto. The ends were chosen
+on MVTec bottle, screw, hazelnut, transistor and grid, on magnetic tiles, and on 450 DTD and Brodatz textures, where the two
 groups lie far apart (``benchmarks/foreground.py``).
 """
 

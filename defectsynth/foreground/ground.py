@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.foreground.view import Plane, View, ring, ring_width
+from defectsynth.foreground.view import Flags, Plane, View, ring, ring_width
 
 __all__ = ["CODE", "Ground", "decode", "encode", "learn_ground", "recode", "split_level"]
 
@@ -24,7 +25,7 @@ _FAINTEST = 2.0
 
 def encode(distance: float) -> int:
     """The code of a distance in spreads."""
-    return min(255, round(CODE * distance**0.5))
+    return min(255, round(CODE * math.sqrt(distance)))
 
 
 def decode(code: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -41,12 +42,14 @@ class Ground:
         spreads: for each plane, levels: the robust standard deviation of the border about its surface.
         code: ``(h, w)`` uint8, ``encode`` of the distance from the background, the largest over all planes.
         border: the code's border ring as one row.
+        darker: ``(h, w)`` bool, where the picture is darker than its background: L, or all planes where there is no colour.
     """
 
     surfaces: tuple[Plane, ...]
     spreads: tuple[float, ...]
     code: Plane
     border: Plane
+    darker: Flags
 
 
 def learn_ground(view: View) -> Ground:
@@ -58,16 +61,19 @@ def learn_ground(view: View) -> Ground:
     width = ring_width(view.small_shape)
     fits = [_fit(plane, width, _FAINTEST * view.step) for plane in view.planes]
     code = np.zeros(view.small_shape, dtype=np.uint8)
+    darker = np.ones(view.small_shape, dtype=np.bool_)
+    for plane, (surface, _) in zip(view.lightness, fits, strict=False):
+        darker &= plane < surface
     for plane, (surface, spread) in zip(view.planes, fits, strict=True):
         np.maximum(code, _lookup(cv2.absdiff(plane, surface), _code_table(spread)), out=code)
     border = ring(code, width).astype(np.uint8)
-    return Ground(tuple(surface for surface, _ in fits), tuple(spread for _, spread in fits), code, border)
+    return Ground(tuple(surface for surface, _ in fits), tuple(spread for _, spread in fits), code, border, darker)
 
 
 def _fit(plane: Plane, width: int, faintest: float) -> tuple[Plane, float]:
     level, deviation = _centre(ring(plane, width))
     tilt = _tilt(plane, width)
-    tilted_level, tilted_deviation = _centre(ring(plane - tilt, width))
+    tilted_level, tilted_deviation = _centre(ring(plane, width) - ring(tilt, width))
     if tilted_deviation < deviation:
         surface = np.clip(tilt + tilted_level, 0, 255).astype(np.uint8)
         return surface, max(faintest, _SPREAD_OF_MAD * tilted_deviation)
@@ -100,7 +106,7 @@ def _code_table(spread: float) -> Plane:
     return np.minimum(255, np.rint(CODE * np.sqrt(distance))).astype(np.uint8)
 
 
-def _lookup(plane: Plane, table: Plane) -> Plane:
+def _lookup(plane: npt.NDArray[Any], table: Plane) -> Plane:
     return np.asarray(cv2.LUT(plane, table), dtype=np.uint8)
 
 
@@ -117,7 +123,7 @@ def recode(code: Plane, scale: float, softness: float) -> Plane:
 
 
 def split_level(values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> tuple[int, float]:
-    """Otsu's threshold of a histogram: the last of ``values`` that belongs to the lower class, and how separate the classes are.
+    """Otsu's threshold of a histogram: the last position in the lower class, and how separate the classes are.
 
     Args:
         values: ``(n,)`` ascending.

@@ -8,7 +8,7 @@ import numpy as np
 from defectsynth.foreground.evidence import ramp, wholeness
 from defectsynth.foreground.ground import split_level
 from defectsynth.foreground.pieces import tidy
-from defectsynth.foreground.view import Plane, View, ring, ring_width
+from defectsynth.foreground.view import Plane, View, as_mask, ring, ring_width
 from defectsynth.images import Mask
 
 __all__ = ["divide_by_grey"]
@@ -17,8 +17,8 @@ __all__ = ["divide_by_grey"]
 def divide_by_grey(view: View) -> tuple[Mask | None, float]:
     """The class that has less of the picture's border, ``(h, w)`` 0 or 255 (None: one grey only), and its evidence.
 
-    The evidence is a product of three terms: how pure the border is, 0.6 to 0.9 of one class; the share of the variance that the
-    split explains, 0.7 (textures) to 0.85; and the wholeness of the outline.
+    The evidence is a product of three terms: how pure the border is, 0.6 to 0.9 of one class; the share of the variance that
+    the split explains, 0.7 (textures) to 0.85; and the wholeness of the outline.
     """
     grey = _grey(view)
     level, separation = split_level(np.arange(256.0), np.bincount(grey.ravel(), minlength=256))
@@ -27,7 +27,7 @@ def divide_by_grey(view: View) -> tuple[Mask | None, float]:
     product = ~bright if border_bright >= 0.5 else bright
     if separation == 0.0 or not product.any():
         return None, 0.0
-    mask = tidy(np.where(product, np.uint8(255), np.uint8(0)))
+    mask = tidy(as_mask(product))
     purity = max(border_bright, 1.0 - border_bright)
     return mask, ramp(purity, 0.6, 0.9) * ramp(separation, 0.7, 0.85) * wholeness(mask)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 
 from defectsynth.images import Mask
 
@@ -10,7 +11,7 @@ __all__ = ["tidy"]
 
 _SPECK = 0.05
 """A piece below this fraction of the largest is dust, or a shadow's edge; several parts on one tray are larger."""
-_PINHOLE = 0.02
+_PINHOLE = 0.005
 """A hole below this fraction of the largest piece is a highlight; the bore of a ring or a nut is larger and stays open."""
 
 
@@ -25,4 +26,4 @@ def tidy(mask: Mask) -> Mask:
     specks = [k for k, area in enumerate(areas) if not is_hole[k] and area < _SPECK * largest]
     pinholes = [k for k, area in enumerate(areas) if is_hole[k] and area < _PINHOLE * largest]
     tidied = cv2.drawContours(mask.copy(), [contours[k] for k in pinholes], -1, 255, cv2.FILLED)
-    return cv2.drawContours(tidied, [contours[k] for k in specks], -1, 0, cv2.FILLED)
+    return np.asarray(cv2.drawContours(tidied, [contours[k] for k in specks], -1, 0, cv2.FILLED), dtype=np.uint8)

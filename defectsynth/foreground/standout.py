@@ -8,6 +8,7 @@ import numpy as np
 
 from defectsynth.foreground.ground import Ground, decode, encode, split_level
 from defectsynth.foreground.pieces import tidy
+from defectsynth.foreground.view import as_mask
 from defectsynth.images import Mask
 
 __all__ = ["NOISE", "Standout", "stand_out"]
@@ -42,4 +43,4 @@ def stand_out(ground: Ground) -> Standout | None:
     level = max(split + 1, NOISE)
     above = np.cumsum(counts[level:])
     typical = level + int(np.searchsorted(above, (above[-1] + 1) // 2))
-    return Standout(tidy(np.where(ground.code >= level, np.uint8(255), np.uint8(0))), level, typical, separation)
+    return Standout(tidy(as_mask(ground.code >= level)), level, typical, separation)

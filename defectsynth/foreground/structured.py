@@ -13,7 +13,7 @@ from defectsynth.foreground.evidence import ramp, ratio_ramp
 from defectsynth.foreground.ground import Ground, decode, encode
 from defectsynth.foreground.pieces import tidy
 from defectsynth.foreground.standout import NOISE, Standout
-from defectsynth.foreground.view import Plane, View, ring, ring_width
+from defectsynth.foreground.view import Plane, View, as_mask, ring, ring_width
 from defectsynth.foreground.watershed import BACKGROUND, PRODUCT, divide
 from defectsynth.images import Mask
 
@@ -81,7 +81,7 @@ def structured_outline(view: View, ground: Ground, standout: Standout, body: Bod
     """
     trunk = _outline(ground, max(standout.level, encode(_TIGHT * _typical_distance(ground, body.mask))))
     strange = _strangeness(view, ground, standout) > decode(NOISE)
-    limbs = cv2.morphologyEx(np.where(strange, np.uint8(255), np.uint8(0)), cv2.MORPH_OPEN, _square(_LIMB_WIDTH))
+    limbs = cv2.morphologyEx(as_mask(strange), cv2.MORPH_OPEN, _square(_LIMB_WIDTH))
     joined = cv2.morphologyEx(cv2.bitwise_or(trunk, limbs), cv2.MORPH_CLOSE, _square(_LIMB_GAP))
     return tidy(_touching(np.asarray(joined, dtype=np.uint8), trunk))
 
@@ -103,8 +103,7 @@ def _typical_distance(ground: Ground, mask: Mask) -> float:
 
 
 def _depth_above(ground: Ground, level: int) -> Distances:
-    different = np.where(ground.code >= level, np.uint8(1), np.uint8(0))
-    return _depth(cv2.morphologyEx(different, cv2.MORPH_CLOSE, _square(3)))
+    return _depth(cv2.morphologyEx(as_mask(ground.code >= level), cv2.MORPH_CLOSE, _square(3)))
 
 
 def _square(side: int) -> Plane:
@@ -119,8 +118,7 @@ def _depth(flags: npt.NDArray[Any]) -> Distances:
 
 def _opened(depth: Distances, radius: float) -> Mask:
     """Everything that a disc of this radius covers while it stays inside."""
-    outside_core = np.where(depth <= radius, np.uint8(1), np.uint8(0))
-    return np.where(_depth(outside_core) <= radius, np.uint8(255), np.uint8(0))
+    return as_mask(_depth(as_mask(depth <= radius)) <= radius)
 
 
 def _strangeness(view: View, ground: Ground, standout: Standout) -> Distances:

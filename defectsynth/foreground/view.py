@@ -11,12 +11,16 @@ import numpy.typing as npt
 
 from defectsynth.images import AnyImage, Mask, full_scale, resize_image
 
-__all__ = ["Plane", "View", "look", "ring", "ring_width", "to_picture_size"]
+__all__ = ["Flags", "Plane", "View", "as_mask", "look", "ring", "ring_width", "to_picture_size"]
 
 Plane = npt.NDArray[np.uint8]
+Flags = npt.NDArray[np.bool_]
 
 _SIDE = 256
-"""Longest side that is looked at: the thread of a screw (2 px here) survives, and the cost does not grow with the camera."""
+"""Longest side that is looked at: the thread of a screw (2 px here) survives, and the cost does not grow with the camera.
+
+Smaller pictures are enlarged, since slopes are measured per pixel."""
+_MAX_ENLARGED = 4.0
 _MAX_DOUBLINGS = 4
 """A 12-bit camera writes 0 to 4095 into 16 bits: four doublings bring that to full scale."""
 _RING = 0.02
@@ -25,10 +29,10 @@ _RING = 0.02
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One picture, reduced.
+    """One picture, resized.
 
     Attributes:
-        planes: each ``(h, w)`` uint8, longest side at most 256. Three channels become L, a, b; any other number stays as it is.
+        planes: each ``(h, w)`` uint8, longest side 256 unless the picture is tiny. Three channels become L, a, b; any other number stays as it is.
         shape: ``(H, W)`` of the picture itself.
         step: levels (of 255) between two neighbouring values of the picture; a difference below two steps says nothing.
     """
@@ -39,21 +43,27 @@ class View:
 
     @property
     def small_shape(self) -> tuple[int, int]:
+        """``(h, w)`` of each plane."""
         height, width = self.planes[0].shape
         return height, width
+
+    @property
+    def lightness(self) -> tuple[Plane, ...]:
+        """The planes that a shadow darkens."""
+        return self.planes[:1] if len(self.planes) == 3 else self.planes
 
 
 def look(image: AnyImage) -> View:
     """The view of an ``image`` (any type, any number of channels)."""
     height, width = image.shape[:2]
-    scale = min(1.0, _SIDE / max(height, width))
-    reduced = resize_image(image, (max(1, round(height * scale)), max(1, round(width * scale))))
-    gain = _gain(reduced)
-    levels = _to_levels(reduced, gain)
+    scale = min(_MAX_ENLARGED, _SIDE / max(height, width))
+    sized = resize_image(image, (max(1, round(height * scale)), max(1, round(width * scale))))
+    gain = _gain(sized)
+    levels = _to_levels(sized, gain)
     if levels.ndim == 3 and levels.shape[2] == 3:
-        levels = cv2.cvtColor(levels, cv2.COLOR_RGB2Lab)
-    channels = [levels] if levels.ndim == 2 else [np.ascontiguousarray(levels[:, :, k]) for k in range(levels.shape[2])]
-    planes = tuple(cv2.GaussianBlur(channel, (5, 5), 0) for channel in channels)
+        levels = np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2Lab), dtype=np.uint8)
+    channels = [levels] if levels.ndim == 2 else cv2.split(levels)
+    planes = tuple(np.asarray(cv2.GaussianBlur(channel, (5, 5), 0), dtype=np.uint8) for channel in channels)
     return View(planes, (height, width), float(gain) if image.dtype == np.uint8 else 1.0)
 
 
@@ -66,15 +76,14 @@ def _gain(image: AnyImage) -> int:
     return gain
 
 
-def _to_levels(image: AnyImage, gain: int) -> AnyImage:
+def _to_levels(image: AnyImage, gain: int) -> Plane:
     if image.dtype == np.uint8 and gain == 1:
         return image
-    levels: AnyImage = np.rint(image * np.float32(gain * 255.0 / full_scale(image.dtype))).astype(np.uint8)
-    return levels
+    return np.rint(image * np.float32(gain * 255.0 / full_scale(image.dtype))).astype(np.uint8)
 
 
 def ring_width(shape: tuple[int, int]) -> int:
-    """Pixels of the border ring of a reduced picture."""
+    """Pixels of the border ring of a view."""
     return max(1, round(_RING * max(shape)))
 
 
@@ -88,8 +97,12 @@ def ring(plane: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
 
 
 def to_picture_size(mask: Mask, shape: tuple[int, int]) -> Mask:
-    """A small mask at the picture's size ``(H, W)``, 0 or 255, its stairs rounded off."""
-    if mask.shape == shape:
-        return mask
-    enlarged = cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.where(enlarged >= 128, np.uint8(255), np.uint8(0))
+    """A view's mask at the picture's size ``(H, W)``, 0 or 255: set where at least half is; the last speck does not vanish."""
+    resized = resize_image(mask, shape)
+    level = min(128, int(resized.max()))
+    return np.asarray(cv2.threshold(resized, level - 1, 255, cv2.THRESH_BINARY)[1], dtype=np.uint8)
+
+
+def as_mask(flags: Flags) -> Mask:
+    """255 where a flag is set, 0 elsewhere."""
+    return flags.view(np.uint8) * np.uint8(255)

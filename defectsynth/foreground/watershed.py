@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.foreground.view import Plane
+from defectsynth.foreground.view import Plane, as_mask
 from defectsynth.images import Mask, bounding_box
 
 __all__ = ["BACKGROUND", "PRODUCT", "Markers", "divide"]
@@ -30,5 +30,5 @@ def divide(relief: Plane, markers: Markers) -> Mask:
     colours = cv2.copyMakeBorder(cv2.merge([relief[window]] * 3), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     labels = cv2.copyMakeBorder(markers[window], 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     cv2.watershed(colours, labels)
-    mask[window] = np.where(labels[1:-1, 1:-1] == BACKGROUND, np.uint8(0), np.uint8(255))
+    mask[window] = as_mask(labels[1:-1, 1:-1] != BACKGROUND)
     return mask

@@ -25,7 +25,10 @@ def refuse_leakage(banks: Banks, exclude: Iterable[Path]) -> None:
         LeakageError: at least one picture is in both; the message lists which.
         ImageError: an ``exclude`` folder is missing or empty, or a picture in it cannot be read.
     """
-    unseen = {content_hash(read_image(path)): path for folder in exclude for path in list_images(folder, "excluded")}
+    folders = list(exclude)
+    if not folders:
+        return
+    unseen = {content_hash(read_image(path)): path for folder in folders for path in list_images(folder, "excluded")}
     shared = [(what, name, unseen[found]) for what, name, found in _hashes(banks) if found in unseen]
     if shared:
         listing = "; ".join(f"{what} {name!r} is {str(path)!r}" for what, name, path in shared[:_LISTED])
