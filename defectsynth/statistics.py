@@ -14,7 +14,17 @@ from defectsynth.errors import ImageError
 from defectsynth.formats.mvtec import LabelledPicture, read_defects
 from defectsynth.images import AnyImage, Mask, luminance, read_image, read_mask, split_alpha
 
-__all__ = ["MEASURES", "QUANTILES", "Comparison", "Measure", "Summary", "compare", "dataset_measures", "measure_defect", "summarise"]
+__all__ = [
+    "MEASURES",
+    "QUANTILES",
+    "Comparison",
+    "Measure",
+    "Summary",
+    "compare",
+    "dataset_measures",
+    "measure_defect",
+    "summarise",
+]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _RING = 0.02  # width of the surroundings that contrast is taken against, of the picture's side

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from defectsynth.banks import Banks, DefectBank, TextureBank
 from defectsynth.errors import RecipeError, RegionError, SynthesisError
-from defectsynth.images import AnyImage, Mask, bounding_box, check_image, convert, full_scale
+from defectsynth.images import AnyImage, Mask, bounding_box, check_image, convert, to_float
 from defectsynth.labels import add_degree, mask_of
 from defectsynth.masks.control import count_pieces
 from defectsynth.plan import AnomalyPlan, Plan
@@ -223,11 +222,11 @@ def _normal_sample(image: AnyImage, plan: Plan) -> AnomalySample:
 
 
 def _difference(sample: AnomalySample) -> npt.NDArray[np.float32]:
-    """``(H, W)`` in [0, 1]: the largest change of any channel."""
-    change = (
-        cv2.absdiff(sample.image, sample.normal)
-        if sample.image.ndim == 2
-        else np.abs(sample.image.astype(np.float32) - sample.normal)
-    )
-    largest = change if change.ndim == 2 else change.max(axis=2)
-    return np.asarray(largest, dtype=np.float32) / np.float32(full_scale(sample.image.dtype))
+    """``(H, W)`` in [0, 1]: the largest change of any channel; computed where the mask is."""
+    difference = np.zeros(sample.mask.shape, dtype=np.float32)
+    box = bounding_box(sample.mask)
+    if box is not None:
+        window = slice(box[0], box[2]), slice(box[1], box[3])
+        change = np.abs(to_float(sample.image[window]) - to_float(sample.normal[window]))
+        difference[window] = change if change.ndim == 2 else change.max(axis=2)
+    return difference

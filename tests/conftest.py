@@ -51,7 +51,9 @@ def texture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("textures")
     for number, family in enumerate(["rust", "marble", "gravel", "leather", "foam"]):
-        write_image(folder / ("natural" if number % 2 else "made") / f"{family}.png", texture(family, 3, (70 + 10 * number, 90)))
+        write_image(
+            folder / ("natural" if number % 2 else "made") / f"{family}.png", texture(family, 3, (70 + 10 * number, 90))
+        )
     return folder
 
 

@@ -38,7 +38,9 @@ def test_first_command_needs_no_data(tmp_path):
 
 
 def test_render_reports_to_machines(tmp_path, photo_folder):
-    report = json.loads(run("render", "--out", tmp_path / "a", "--images", photo_folder, "--count", 6, "--workers", 1, "--json"))
+    report = json.loads(
+        run("render", "--out", tmp_path / "a", "--images", photo_folder, "--count", 6, "--workers", 1, "--json")
+    )
     assert report["pictures"] == 10
     assert report["anomalous"] + report["kinds"]["good"] == 10
     assert json.loads(run("verify", tmp_path / "a", "--json")) == {"pictures": 10, "problems": []}
@@ -50,7 +52,20 @@ def test_skipped_pictures_have_their_own_exit_code(tmp_path, photo_folder):
     (folder / "a.png").write_bytes(next(photo_folder.iterdir()).read_bytes())
     (folder / "b.png").write_text("no picture")
     result = run_command.invoke(
-        app, ["render", "--out", str(tmp_path / "o"), "--images", str(folder), "--count", "4", "--train-fraction", "0", "--on-error", "skip"]
+        app,
+        [
+            "render",
+            "--out",
+            str(tmp_path / "o"),
+            "--images",
+            str(folder),
+            "--count",
+            "4",
+            "--train-fraction",
+            "0",
+            "--on-error",
+            "skip",
+        ],
     )
     assert result.exit_code == 3
     assert "2 pictures were skipped" in result.output
@@ -73,7 +88,9 @@ def test_recipes(tmp_path):
     assert {entry["name"] for entry in json.loads(run("recipes", "list", "--json"))} >= {"industrial", "anomalib"}
     text = run("recipes", "show", "industrial", "--set", "kinds.*.mask.area_range=[0.01,0.02]")
     (tmp_path / "mine.yaml").write_text(text)
-    assert "recipe 'industrial' is sound: 6 kinds, needs nothing but normal pictures" in run("recipes", "check", tmp_path / "mine.yaml")
+    assert "recipe 'industrial' is sound: 6 kinds, needs nothing but normal pictures" in run(
+        "recipes", "check", tmp_path / "mine.yaml"
+    )
     (tmp_path / "mine.yaml").write_text(text.replace("area_range", "aera_range", 1))
     with pytest.raises(RecipeError, match="aera_range"):
         run("recipes", "check", tmp_path / "mine.yaml")

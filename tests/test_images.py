@@ -79,7 +79,7 @@ def test_masks_are_binary_whatever_their_levels(tmp_path):
         assert read_mask(tmp_path / "m.png").tolist() == [[0, 255], [255, 0]]
 
 
-# --- files that cannot be read ----------------------------------------------------------------------------------------------
+# --- files that cannot be read ------------------------------------------------------------------------------------------
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -134,7 +134,7 @@ def test_nothing_half_written_is_left(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
 
 
-# --- arrays -----------------------------------------------------------------------------------------------------------------
+# --- arrays -------------------------------------------------------------------------------------------------------------
 
 
 @given(st.sampled_from(DTYPES), st.sampled_from([None, 1, 2, 3, 5]), st.sampled_from([None, 1, 3, 4]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -30,7 +32,10 @@ def disc(shape: tuple[int, int]) -> np.ndarray:
 def test_masks_lie_inside_the_roi(height, width, index, union):
     roi = disc((height, width))
     kind = Union if union else Intersection
-    for spec in (Perlin(threshold_range=(-0.5, 0.5)), kind(masks=(Perlin(threshold_range=(-0.5, 0)), Perlin(threshold_range=(-0.5, 0))))):
+    for spec in (
+        Perlin(threshold_range=(-0.5, 0.5)),
+        kind(masks=(Perlin(threshold_range=(-0.5, 0)), Perlin(threshold_range=(-0.5, 0)))),
+    ):
         mask = draw(spec, index).paint(roi, Banks())
         assert mask.shape == roi.shape
         assert mask.dtype == np.uint8
@@ -71,7 +76,7 @@ def test_chosen_pieces_never_exceed_what_was_asked(seed, pixels, pieces):
 def test_levels_are_nested():
     field, inside = perlin(9, (64, 64), (5, 5)), np.ones((64, 64), bool)
     masks = [choose_pixels(field, inside, pixels, None) for pixels in (10, 100, 1000, 4096)]
-    for smaller, larger in zip(masks[:-1], masks[1:], strict=True):
+    for smaller, larger in pairwise(masks):
         assert (larger[smaller != 0] == 255).all()
     assert masks[-1].all()
 

@@ -70,7 +70,9 @@ def test_defects_of_the_evaluated_set_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("folder", "settings"), [("magnetic_tile", []), ("mvtec_screw", ["kinds.*.mask.area_range=[0.01,0.06]"])], ids=["tile", "screw"]
+    ("folder", "settings"),
+    [("magnetic_tile", []), ("mvtec_screw", ["kinds.*.mask.area_range=[0.01,0.06]"])],
+    ids=["tile", "screw"],
 )
 def test_industrial_defects_have_real_sizes(folder, settings, tmp_path):
     """Medians within a factor of two of the real ones: by default on tiles, with one setting on screws."""

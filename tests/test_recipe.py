@@ -53,18 +53,33 @@ def test_draem_code_is_what_is_published():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("name: mine", "name: mine\nkindss: 1"), r"kindss: is not a key of this part: the keys here are name, .*Did you mean 'kinds'\?"),
-        (("{kind: perlin}", "{kind: perlin, cells_rang: [1, 2]}"), r"kinds\.blob\.mask: cells_rang: .*Did you mean 'cells_range'\?"),
+        (
+            ("name: mine", "name: mine\nkindss: 1"),
+            r"kindss: is not a key of this part: the keys here are name, .*Did you mean 'kinds'\?",
+        ),
+        (
+            ("{kind: perlin}", "{kind: perlin, cells_rang: [1, 2]}"),
+            r"kinds\.blob\.mask: cells_rang: .*Did you mean 'cells_range'\?",
+        ),
         (("{kind: perlin}", "{kind: perlim}"), r"mask kind 'perlim' is unknown: the kinds are .*Did you mean 'perlin'\?"),
         (("{kind: perlin}", "{}"), r"mask \{\} has no 'kind': give one of intersection, outline, perlin, union"),
-        (("{kind: perlin}", "{kind: perlin, area_range: [0.5, 0.1]}"), r"area_range: \[0\.5, 0\.1\] is inverted: give \[low, high\]"),
-        (("{kind: perlin}", "{kind: perlin, area_range: [0, 0.1]}"), r"\[0\.0, 0\.1\] leaves its limits: both ends must lie above 0 to 1"),
+        (
+            ("{kind: perlin}", "{kind: perlin, area_range: [0.5, 0.1]}"),
+            r"area_range: \[0\.5, 0\.1\] is inverted: give \[low, high\]",
+        ),
+        (
+            ("{kind: perlin}", "{kind: perlin, area_range: [0, 0.1]}"),
+            r"\[0\.0, 0\.1\] leaves its limits: both ends must lie above 0 to 1",
+        ),
         (("{kind: perlin}", "{kind: perlin, components_range: [0, 2]}"), r"both ends must lie from 1 to 10000"),
         (("{kind: perlin}", "{kind: perlin, octaves: 99}"), r"octaves: .*less than or equal to 8 \(it is 99\)"),
         (("{kind: linear}", "{kind: linear, opacity_range: [0.5, 1.5]}"), r"opacity_range: \[0\.5, 1\.5\] leaves its limits"),
         (("{kind: procedural}", "{kind: procedural, families: [rst]}"), r"family 'rst' is unknown: the families are .*rust"),
         (("{kind: procedural}", "{kind: texture, enhance: {operations: [blur]}}"), r"enhance\.operations\.0: .*gamma"),
-        (("name: mine", "name: mine\nforeground: otsuu"), r"foreground\.method: foreground method 'otsuu' is unknown: .*Did you mean 'otsu'\?"),
+        (
+            ("name: mine", "name: mine\nforeground: otsuu"),
+            r"foreground\.method: foreground method 'otsuu' is unknown: .*Did you mean 'otsu'\?",
+        ),
         (("  blob:", "  good:"), "kind name 'good' becomes a folder"),
         (("  blob:", "  a/b:"), "kind name 'a/b' becomes a folder"),
         (("name: mine", "name: mine\nnormal_fraction: 2"), r"normal_fraction: .*\(it is 2\)"),
@@ -92,7 +107,9 @@ def test_what_is_not_a_recipe(tmp_path):
 
 
 def test_settings():
-    recipe = load_recipe("industrial").with_settings(["kinds.*.mask.area_range=[0.01, 0.06]", "normal_fraction=0.5", "foreground=none"])
+    recipe = load_recipe("industrial").with_settings(
+        ["kinds.*.mask.area_range=[0.01, 0.06]", "normal_fraction=0.5", "foreground=none"]
+    )
     assert {kind.mask.area_range for kind in recipe.kinds.values()} == {(0.01, 0.06)}
     assert recipe.normal_fraction == 0.5
     assert recipe.foreground.method == "none"

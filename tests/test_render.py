@@ -93,7 +93,7 @@ def test_more_pictures_leave_the_first_as_they_are(dataset, photo_folder, tmp_pa
     assert all(after[name] == digest for name, digest in before.items() if name.startswith(("train", "test", "ground_truth")))
 
 
-# --- interrupted ------------------------------------------------------------------------------------------------------------
+# --- interrupted --------------------------------------------------------------------------------------------------------
 
 
 def command(out: Path, *more: str) -> list[str]:
@@ -124,7 +124,9 @@ def test_killed_and_resumed_is_the_same_tree(photo_folder, tmp_path, workers):
     with (tmp_path / "cut" / "manifest.partial.jsonl").open("a") as partial:
         partial.write('{"file": "test/stain/0')  # a line that was being written
     (tmp_path / "cut" / "test" / ".000999.png.1.tmp").write_bytes(b"half")
-    again = subprocess.run(command(tmp_path / "cut", *arguments, "--resume", "--json"), check=True, capture_output=True, text=True)
+    again = subprocess.run(
+        command(tmp_path / "cut", *arguments, "--resume", "--json"), check=True, capture_output=True, text=True
+    )
     assert json.loads(again.stdout)["resumed"] >= 20
     assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
 
@@ -137,7 +139,9 @@ def test_interrupt_leaves_a_run_to_go_on_with(photo_folder, tmp_path):
     assert process.returncode == 130
     assert "interrupted: what was written stays; `render --resume` goes on from there" in errors
     assert "Traceback" not in errors
-    report = render(job_of(photo_folder, count=400, seed=5, images=str(photo_folder)), _default_recipe(), tmp_path / "out", resume=True)
+    report = render(
+        job_of(photo_folder, count=400, seed=5, images=str(photo_folder)), _default_recipe(), tmp_path / "out", resume=True
+    )
     assert report.resumed >= 20
     assert report.pictures == 404
 
@@ -157,7 +161,9 @@ def test_a_full_disk_loses_nothing(photo_folder, tmp_path):
     """A small tmpfs where one can be mounted; elsewhere a limit on the size of files, which fails at the same place."""
     out = tmp_path / "disk"
     out.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(out)], capture_output=True).returncode == 0
+    mounted = (
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(out)], capture_output=True).returncode == 0
+    )
 
     def limit_files() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -184,7 +190,7 @@ def test_a_full_disk_loses_nothing(photo_folder, tmp_path):
             subprocess.run(["umount", str(out)], check=False)
 
 
-# --- verify -----------------------------------------------------------------------------------------------------------------
+# --- verify -------------------------------------------------------------------------------------------------------------
 
 
 def flip(path: Path) -> None:
@@ -223,7 +229,7 @@ def test_verify_notices_another_normal_picture(photo_folder, tmp_path):
     assert any("normal picture 'part_00.png' has changed since" in problem for problem in verify(tmp_path / "set").problems)
 
 
-# --- pictures of every kind --------------------------------------------------------------------------------------------------
+# --- pictures of every kind ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("suffix", [".png", ".npy"])
@@ -263,7 +269,7 @@ def test_size_and_roi(tmp_path, photo_folder):
     assert not verify(tmp_path / "set").problems
 
 
-# --- bad input ---------------------------------------------------------------------------------------------------------------
+# --- bad input ----------------------------------------------------------------------------------------------------------
 
 
 def test_folders_of_pictures(tmp_path, photo_folder):
@@ -274,9 +280,9 @@ def test_folders_of_pictures(tmp_path, photo_folder):
         render(job_of(tmp_path / "empty"), RECIPE, tmp_path / "out")
     with pytest.raises(InputError, match="built-in product 'disk' is unknown: the products are plate"):
         render(Job(images="builtin:disk", count=1), RECIPE, tmp_path / "out")
-    with pytest.raises(SourceError, match="texture folder .* holds no pictures"):
+    with pytest.raises(SourceError, match=r"texture folder .* holds no pictures"):
         render(job_of(photo_folder, textures=str(tmp_path / "empty")), load_recipe("draem-code"), tmp_path / "out")
-    with pytest.raises(RegionError, match="ROI '.*nowhere' does not exist"):
+    with pytest.raises(RegionError, match=r"ROI '.*nowhere' does not exist"):
         render(job_of(photo_folder, roi=str(tmp_path / "nowhere")), RECIPE, tmp_path / "out")
     assert not (tmp_path / "out").exists()  # nothing was begun
 
@@ -284,7 +290,9 @@ def test_folders_of_pictures(tmp_path, photo_folder):
 def test_leakage_is_refused_before_anything_is_written(tmp_path, photo_folder, defect_folder):
     with pytest.raises(LeakageError):
         render(
-            job_of(photo_folder, defects=str(defect_folder), exclude=(str(defect_folder / "test"),)), load_recipe("peng2024"), tmp_path / "out"
+            job_of(photo_folder, defects=str(defect_folder), exclude=(str(defect_folder / "test"),)),
+            load_recipe("peng2024"),
+            tmp_path / "out",
         )
     assert not (tmp_path / "out").exists()
 
@@ -320,7 +328,7 @@ def test_a_damaged_picture_stops_or_is_skipped(damaged_folder, tmp_path):
 
 def test_rois_that_do_not_fit(tmp_path, photo_folder):
     write_image(tmp_path / "roi.png", np.full((5, 5), 255, np.uint8))
-    with pytest.raises(RegionError, match="is 5 x 5 but picture 'part_0.*' is 96 x 96: an ROI has the size of its picture"):
+    with pytest.raises(RegionError, match=r"is 5 x 5 but picture 'part_0.*' is 96 x 96: an ROI has the size of its picture"):
         render(job_of(photo_folder, roi=str(tmp_path / "roi.png")), RECIPE, tmp_path / "a")
     write_image(tmp_path / "empty.png", np.zeros((96, 96), np.uint8))
     with pytest.raises(RegionError, match="the ROI is empty"):
@@ -336,7 +344,9 @@ def test_output_folders_in_use(tmp_path, photo_folder, dataset):
     job = job_of(photo_folder, count=2)
     with pytest.raises(StorageError, match="is not empty: choose another, or give --resume to go on or --overwrite"):
         render(job, RECIPE, tmp_path / "mine")
-    with pytest.raises(StorageError, match=r"is not a rendered dataset \(it holds thesis\.txt\), so --overwrite does not delete it"):
+    with pytest.raises(
+        StorageError, match=r"is not a rendered dataset \(it holds thesis\.txt\), so --overwrite does not delete it"
+    ):
         render(job, RECIPE, tmp_path / "mine", overwrite=True)
     with pytest.raises(StorageError, match="nothing to resume"):
         render(job, RECIPE, tmp_path / "mine", resume=True)

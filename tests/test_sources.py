@@ -17,7 +17,7 @@ from defectsynth.sources.tone import ToneParams
 
 RGB = picture((40, 50, 3))
 
-# --- banks ------------------------------------------------------------------------------------------------------------------
+# --- banks --------------------------------------------------------------------------------------------------------------
 
 
 def test_texture_bank_names_and_cache(texture_folder):
@@ -66,7 +66,9 @@ def test_an_unreadable_texture_is_an_error_not_grey_noise(tmp_path):
 
 
 def test_textures_from_arrays():
-    synth = AnomalySynthesizer(load_recipe("draem-code").with_settings(["normal_fraction=0"]), textures={"one": picture((20, 30), np.float32)})
+    synth = AnomalySynthesizer(
+        load_recipe("draem-code").with_settings(["normal_fraction=0"]), textures={"one": picture((20, 30), np.float32)}
+    )
     assert synth(RGB).plan.anomalies[0].source.name == "one"
 
 
@@ -82,7 +84,7 @@ def test_a_changed_source_is_noticed(tmp_path):
         AnomalySynthesizer(recipe, textures=tmp_path).paint(RGB, plan)
 
 
-# --- enhancement: against Pillow, whose operations imgaug's pillike ones are ---------------------------------------------------
+# --- enhancement: against Pillow, whose operations imgaug's pillike ones are --------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_enhance_asks_for_no_more_than_it_lists():
         Enhance(operations=("invert",), count=3)
 
 
-# --- sampling and tone ---------------------------------------------------------------------------------------------------------
+# --- sampling and tone --------------------------------------------------------------------------------------------------
 
 
 def test_sample_without_turn_or_stretch_is_a_crop():
@@ -181,10 +183,12 @@ def test_a_real_defect_keeps_its_contrast(defect_folder):
     image = np.full((100, 100, 3), 220, np.uint8)
     for index in range(8):
         result = synth(image, index=index)
-        assert 60 < 220 - result.image[result.mask != 0].mean() < 130  # the defects are about 85 levels darker than their pictures
+        assert (
+            60 < 220 - result.image[result.mask != 0].mean() < 130
+        )  # the defects are about 85 levels darker than their pictures
 
 
-# --- leakage --------------------------------------------------------------------------------------------------------------------
+# --- leakage ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_shared_picture_is_refused_whatever_its_name_and_format(defect_folder, texture_folder, tmp_path):
@@ -202,7 +206,9 @@ def test_a_shared_picture_is_refused_whatever_its_name_and_format(defect_folder,
 
 
 def test_defects_of_one_kind_only(defect_folder):
-    recipe = load_recipe("peng2024").with_settings(["normal_fraction=0", 'kinds.defect.mask.kinds=["hole"]', 'kinds.*.source.kinds=["hole"]'])
+    recipe = load_recipe("peng2024").with_settings(
+        ["normal_fraction=0", 'kinds.defect.mask.kinds=["hole"]', 'kinds.*.source.kinds=["hole"]']
+    )
     synth = AnomalySynthesizer(recipe, defects=defect_folder)
     image = picture((80, 80, 3))
     names = {synth(image, index=index, roi=whole(image)).plan.anomalies[0].source.name for index in range(20)}

@@ -62,7 +62,7 @@ def test_datasets_that_cannot_be_measured(tmp_path):
     with pytest.raises(ImageError, match="has no defects"):
         compare(tmp_path)
     write_mvtec(tmp_path, "test", "dent", "0", picture((9, 9)), np.zeros((9, 9), np.uint8))
-    with pytest.raises(ImageError, match="0_mask.png' is empty"):
+    with pytest.raises(ImageError, match=r"0_mask\.png' is empty"):
         compare(tmp_path)
 
 

@@ -26,7 +26,9 @@ FREE = {
     },
 }
 
-sizes = st.one_of(st.tuples(st.integers(1, 40), st.integers(1, 40)), st.sampled_from([(257, 3), (1, 257), (128, 129), (64, 64)]))
+sizes = st.one_of(
+    st.tuples(st.integers(1, 40), st.integers(1, 40)), st.sampled_from([(257, 3), (1, 257), (128, 129), (64, 64)])
+)
 channels = st.sampled_from([None, 1, 2, 3, 4, 5, 8])
 
 
@@ -54,7 +56,7 @@ def test_laws(size, count, dtype, index):
     assert sample.mask.dtype == np.uint8
     assert set(np.unique(sample.mask)) <= {0, 255}
     assert sample.defect_map.dtype == np.float32
-    assert 0 <= sample.defect_map.min()
+    assert sample.defect_map.min() >= 0
     assert sample.defect_map.max() <= 1
     assert ((sample.defect_map > 0) == (sample.mask != 0)).all()
     assert sample.is_anomalous
@@ -116,7 +118,9 @@ def test_normal_fraction():
 
 
 def test_several_defects_in_one_picture():
-    synth = AnomalySynthesizer(load_recipe(FREE).with_settings(["anomalies_per_image_range=[2,3]", "kinds.*.mask.area_range=[0.02,0.05]"]))
+    synth = AnomalySynthesizer(
+        load_recipe(FREE).with_settings(["anomalies_per_image_range=[2,3]", "kinds.*.mask.area_range=[0.02,0.05]"])
+    )
     sample = synth(picture((80, 80, 3)), index=1)
     assert len(sample.plan.anomalies) in (2, 3)
     assert set(np.unique(sample.kinds)) == set(range(len(sample.plan.anomalies) + 1))
@@ -151,7 +155,7 @@ def test_preset_masks_hold_their_area_and_pieces():
         assert rule.area_range[0] * 0.99 <= np.count_nonzero(sample.mask) / sample.mask.size <= rule.area_range[1] * 1.01
 
 
-# --- what is refused, and in which words ------------------------------------------------------------------------------------
+# --- what is refused, and in which words --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -187,7 +191,9 @@ def test_roi_messages(free):
 
 def test_an_impossible_recipe_says_why():
     recipe = load_recipe(FREE).with_settings(["kinds.blob.blend.opacity_range=[0,0]", "max_attempts=5"])
-    with pytest.raises(SynthesisError, match=r"no usable defect for sample 4 in 5 plans.*5 x no pixel of the mask lies inside the ROI"):
+    with pytest.raises(
+        SynthesisError, match=r"no usable defect for sample 4 in 5 plans.*5 x no pixel of the mask lies inside the ROI"
+    ):
         AnomalySynthesizer(recipe)(picture((20, 20)), index=4)
     faint = load_recipe(FREE).with_settings(["min_difference=1.0", "max_attempts=3"])
     with pytest.raises(SynthesisError, match=r"3 x the defect cannot be seen"):

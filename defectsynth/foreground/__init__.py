@@ -119,4 +119,4 @@ def estimate_foreground(image: Any, method: str = "auto") -> Foreground:
     view = look(checked)
     found = METHODS[method](view)
     mask = np.full(view.shape, 255, dtype=np.uint8) if found.mask is None else to_picture_size(found.mask, view.shape)
-    return Foreground(mask, found.confidence, found.method, fills_frame=found.mask is None or bool(found.mask.all()))
+    return Foreground(mask, found.confidence, found.method, fills_frame=bool(mask.all()))

@@ -33,13 +33,13 @@ _DARK_PRODUCT = 0.2
 _NEIGHBOURHOOD = 7
 """An outline is about 3 pixels wide here; its inner half is what stands above the mean of twice that."""
 _FAINT = 0.2
-"""The rim of a hard shadow has edges too, but less than this part of the product's typical distance."""
+"""A hard shadow has edges too, but reaches less than this part of the product's typical distance."""
 
 
 def border_evidence(ground: Ground, standout: Standout) -> float:
     """Evidence in [0, 1] that what stands out is a product, and all the rest one background: a product of three terms.
 
-    - contrast: the median distance of what stands out over the quiet part of the border, 2 (textures) to 8 (products);
+    - contrast: the median distance of what stands out over the quiet part of the border, 2.5 (textures) to 6 (products);
     - free border: the part of the border ring that stands out, one half to one fifth;
     - wholeness of the outline.
     """
@@ -51,7 +51,7 @@ def border_evidence(ground: Ground, standout: Standout) -> float:
     rank = int(_QUIET * (quiet.size - 1))
     restlessness = max(1.0, float(decode(np.partition(quiet, rank)[rank])))
     contrast = float(decode(standout.typical)) / restlessness
-    return ratio_ramp(contrast, 2.0, 8.0) * ramp(float(on_border.mean()), 0.5, 0.2) * wholeness(standout.mask)
+    return ratio_ramp(contrast, 2.5, 6.0) * ramp(float(on_border.mean()), 0.5, 0.2) * wholeness(standout.mask)
 
 
 def border_outline(ground: Ground, standout: Standout) -> Mask:
@@ -64,10 +64,11 @@ def border_outline(ground: Ground, standout: Standout) -> Mask:
     logarithm = recode(code, _LOG_SCALE, _LOG_SOFTNESS)
     slope = _squared_slope(logarithm)
     background = code < NOISE
+    faint = encode(_FAINT * float(decode(standout.typical)))
     smooth = (slope < _squared(_EDGE)) & (code < standout.typical)
     _close_gates(smooth)
-    inner = code > np.maximum(cv2.blur(code, (_NEIGHBOURHOOD, _NEIGHBOURHOOD)), encode(_FAINT * float(decode(standout.typical))))
-    ridge = (slope > _squared(_RIDGE)) & inner
+    inner = (code > cv2.blur(code, (_NEIGHBOURHOOD, _NEIGHBOURHOOD))) & (code > faint)
+    ridge = inner & (slope > _squared(_RIDGE))
     markers = np.zeros(code.shape, dtype=np.int32)
     markers[(code >= standout.typical) | ridge] = PRODUCT
     markers[background | _flooded(background | smooth)] = BACKGROUND
@@ -75,9 +76,10 @@ def border_outline(ground: Ground, standout: Standout) -> Mask:
 
 
 def _without_cast_shadow(ground: Ground, standout: Standout) -> Plane:
-    """The code, halved (a quarter of the distance) where it is darker than the background, if the product is brighter than that."""
-    is_dark = ground.darker[ground.code >= standout.typical].mean() > _DARK_PRODUCT
-    return ground.code if is_dark else np.where(ground.darker, ground.code >> 1, ground.code)
+    """The code, halved (a quarter of the distance) where the picture is darker than the background, if the product is not."""
+    clear = ground.code >= standout.typical
+    is_dark = np.count_nonzero(ground.darker & clear) > _DARK_PRODUCT * np.count_nonzero(clear)
+    return ground.code if is_dark else ground.code >> ground.darker.view(np.uint8)
 
 
 def _squared(slope: float) -> float:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from defectsynth.foreground.view import Flags, Plane, View, ring, ring_width
 
-__all__ = ["CODE", "Ground", "decode", "encode", "learn_ground", "recode", "split_level"]
+__all__ = ["CODE", "Ground", "decode", "encode", "histogram", "learn_ground", "recode", "split_level"]
 
 CODE = 24.0
 """A distance of ``d`` spreads is stored as ``round(24 sqrt(d))``: even at d = 1 as at d = 100, and 255 is 113 spreads."""
@@ -120,6 +120,11 @@ def _recoding(scale: float, softness: float) -> Plane:
 def recode(code: Plane, scale: float, softness: float) -> Plane:
     """``round(scale * log2(1 + d / softness))`` of coded distances ``d``: equal ratios of distance become equal steps."""
     return _lookup(code, _recoding(scale, softness))
+
+
+def histogram(plane: Plane) -> npt.NDArray[np.int64]:
+    """``(256,)`` how often each value occurs."""
+    return np.asarray(cv2.calcHist([plane], [0], None, [256], [0, 256])).ravel().astype(np.int64)
 
 
 def split_level(values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> tuple[int, float]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from defectsynth.foreground.evidence import ramp, wholeness
-from defectsynth.foreground.ground import split_level
+from defectsynth.foreground.ground import histogram, split_level
 from defectsynth.foreground.pieces import tidy
 from defectsynth.foreground.view import Plane, View, as_mask, ring, ring_width
 from defectsynth.images import Mask
@@ -21,7 +21,7 @@ def divide_by_grey(view: View) -> tuple[Mask | None, float]:
     the split explains, 0.7 (textures) to 0.85; and the wholeness of the outline.
     """
     grey = _grey(view)
-    level, separation = split_level(np.arange(256.0), np.bincount(grey.ravel(), minlength=256))
+    level, separation = split_level(np.arange(256.0), histogram(grey))
     bright = grey > level
     border_bright = float(ring(bright, ring_width(grey.shape)).mean())
     product = ~bright if border_bright >= 0.5 else bright

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from defectsynth.foreground.ground import Ground, decode, encode, split_level
+from defectsynth.foreground.ground import Ground, decode, encode, histogram, split_level
 from defectsynth.foreground.pieces import tidy
 from defectsynth.foreground.view import as_mask
 from defectsynth.images import Mask
@@ -36,7 +36,7 @@ class Standout:
 
 def stand_out(ground: Ground) -> Standout | None:
     """The rough mask; None where the whole picture looks like its border."""
-    counts = np.bincount(ground.code.ravel(), minlength=256)
+    counts = histogram(ground.code)
     if not counts[NOISE:].any():
         return None
     split, separation = split_level(decode(np.arange(256)), counts)

@@ -49,8 +49,8 @@ def count_pieces(mask: Mask) -> int:
 
 
 def _level(ascending: npt.NDArray[np.float32], rank: int) -> np.float32:
-    """The value that ``rank`` pixels reach."""
-    return np.float32(ascending[max(0, ascending.size - rank)])
+    """The value that ``rank`` pixels reach; infinity for none."""
+    return np.float32(ascending[ascending.size - rank]) if rank > 0 else np.float32(np.inf)
 
 
 def _highest(field: FloatField, inside: BoolField, pixels: int) -> BoolField:
@@ -94,20 +94,28 @@ def _island(field: FloatField, inside: BoolField, pixels: int) -> BoolField:
     """The largest piece of the level at which it covers about ``pixels``."""
     ascending = np.sort(field[inside])
     field = np.where(inside, field, np.float32(-np.inf))
-    low, high = min(pixels, ascending.size), ascending.size  # ranks: below `low` too few pixels, above `high` enough
-    large = _largest(inside, 1)
-    while low <= high:
-        rank = (low + high) // 2
-        piece = _largest(field >= _level(ascending, rank), 1)
-        if int(np.count_nonzero(piece)) >= pixels:
-            large, high = piece, rank - 1
+    too_few, enough, piece = _bracket(field, ascending, pixels)
+    while enough - too_few > 1 and np.count_nonzero(piece) > (1.0 + _TOLERANCE) * pixels:
+        rank = (too_few + enough) // 2
+        tried = _largest(field >= _level(ascending, rank), 1)
+        if np.count_nonzero(tried) >= pixels:
+            enough, piece = rank, tried
         else:
-            low = rank + 1
-    if np.count_nonzero(large) <= (1.0 + _TOLERANCE) * pixels:
-        return large
-    level_above = _level(ascending, low - 1)  # at the next level up, what is now one piece was several
-    core = _largest(large & (field >= level_above), 1)
-    return _grow(core if core.any() else large & (field == field[large].max()), large, pixels)
+            too_few = rank
+    if np.count_nonzero(piece) <= (1.0 + _TOLERANCE) * pixels:
+        return piece
+    core = _largest(piece & (field >= _level(ascending, too_few)), 1)  # one level up, what is one piece now was several
+    return _grow(core if core.any() else piece & (field == field[piece].max()), piece, pixels)
+
+
+def _bracket(field: FloatField, ascending: npt.NDArray[np.float32], pixels: int) -> tuple[int, int, BoolField]:
+    """A rank whose largest piece is too small, one whose largest piece is not (or all there is), and that piece."""
+    too_few, enough = 0, min(2 * pixels, ascending.size)
+    piece = _largest(field >= _level(ascending, enough), 1)
+    while np.count_nonzero(piece) < pixels and enough < ascending.size:
+        too_few, enough = enough, min(2 * enough, ascending.size)
+        piece = _largest(field >= _level(ascending, enough), 1)
+    return too_few, enough, piece
 
 
 def _grow(core: BoolField, limit: BoolField, pixels: int) -> BoolField:

@@ -12,9 +12,9 @@ from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from defectsynth.affine import Matrix, about, of_resampled, rotation
 from defectsynth.banks import Banks, Defect
 from defectsynth.images import Mask, bounding_box
 from defectsynth.masks.base import MASK_PARAMS, MASKS, MaskParams, MaskSpec, binary_field
@@ -25,6 +25,7 @@ from defectsynth.spec import AngleRange, PositiveRange
 __all__ = ["Outline", "OutlineParams"]
 
 _SMALLEST_SIDE = 1.0
+_FINER = 4  # the outline is drawn this many times finer before it is turned, so that a magnified one has no stairs
 
 
 @MASK_PARAMS.register
@@ -54,11 +55,13 @@ class OutlineParams(MaskParams):
 
     def field(self, roi: Mask, banks: Banks) -> FloatField:
         """1 inside the outline, -1 outside."""
-        shape = (roi.shape[0], roi.shape[1])
         piece = self.mask_of_piece(banks.defect(self.name, self.hash))
-        warped = cv2.warpAffine(
-            piece, self.matrix(piece, roi), shape[::-1], flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0
-        )
+        top, left, bottom, right = bounding_box(piece) or (0, 0, 1, 1)
+        crop = cv2.copyMakeBorder(piece[top:bottom, left:right], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+        fine = cv2.resize(crop, None, fx=_FINER, fy=_FINER, interpolation=cv2.INTER_LINEAR_EXACT)
+        smooth = np.where(fine >= 128, np.uint8(255), np.uint8(0))
+        to_roi = of_resampled(self.matrix(piece, roi), (1 / _FINER, 1 / _FINER), (left - 1, top - 1))
+        warped = cv2.warpAffine(smooth, to_roi, roi.shape[::-1], flags=cv2.INTER_NEAREST)
         return binary_field(warped != 0)
 
     def mask_of_piece(self, defect: Defect) -> Mask:
@@ -68,19 +71,13 @@ class OutlineParams(MaskParams):
         chosen = by_area[int(self.piece * (count - 1))]
         return np.where(labels == chosen, np.uint8(255), np.uint8(0))
 
-    def matrix(self, piece: Mask, roi: Mask) -> npt.NDArray[np.float64]:
-        """``(2, 3)``: from the defect's picture to the product's (x, y)."""
+    def matrix(self, piece: Mask, roi: Mask) -> Matrix:
+        """From the defect's picture to the product's."""
         top, left, bottom, right = bounding_box(piece) or (0, 0, 1, 1)
         inside = np.flatnonzero(roi)
         row, column = divmod(int(inside[int(self.place * inside.size)]), roi.shape[1])
-        factor = self._factor(piece, roi, inside.size)
-        sine, cosine = math.sin(math.radians(self.angle)) * factor, math.cos(math.radians(self.angle)) * factor
-        mirror = -1.0 if self.flip else 1.0
-        linear = np.array([[cosine * mirror, sine], [-sine * mirror, cosine]])
-        centre_x, centre_y = (left + right - 1) / 2, (top + bottom - 1) / 2
-        shift_x = column - linear[0, 0] * centre_x - linear[0, 1] * centre_y
-        shift_y = row - linear[1, 0] * centre_x - linear[1, 1] * centre_y
-        return np.array([[linear[0, 0], linear[0, 1], shift_x], [linear[1, 0], linear[1, 1], shift_y]])
+        linear = rotation(self.angle, self._factor(piece, roi, inside.size), mirror=self.flip)
+        return about(linear, ((left + right - 1) / 2, (top + bottom - 1) / 2), (column, row))
 
     def _factor(self, piece: Mask, roi: Mask, roi_pixels: int) -> float:
         own = int(np.count_nonzero(piece))

@@ -34,8 +34,8 @@ class PerlinParams(MaskParams):
     Attributes:
         noise: seed of the lattice gradients, 52 bits.
         cells: lattice cells along height and width.
-        square: whether ``cells`` are counted along the picture's side (square root of its area) instead of along each axis, so that
-            a long picture does not stretch the noise.
+        square: whether ``cells`` are counted along the picture's side (square root of its area) instead of along each axis, so
+            that a long picture does not stretch the noise.
         angle: rotation of the noise, degrees anticlockwise.
         threshold: noise level, in about [-1, 1], above which a pixel is anomalous (without ``area``).
         octaves: layers of noise, each twice as fine and half as strong.
@@ -78,8 +78,8 @@ class Perlin(MaskSpec):
     Attributes:
         cells_range: lattice cells along each axis; the larger, the finer the mask. [1, 32] is DRAEM's code.
         cells_scale: ``power_of_two`` draws 2^k with k uniform (DRAEM's code); ``log_uniform`` any number between.
-        elongation_range: None draws the cells of the two axes apart (DRAEM's code); [low, high] draws one number of cells along the
-            picture's side and stretches the noise that many times along one axis.
+        elongation_range: None draws the cells of the two axes apart (DRAEM's code); [low, high] draws one number of cells along
+            the picture's side and stretches the noise that many times along one axis.
         rotation_range: degrees. [-90, 90] is DRAEM's code.
         threshold_range: [0.5, 0.5] is DRAEM's code; its paper draws it. Not used with ``area_range``.
         octaves: 1 is Perlin noise; more give ragged edges (fractal noise).

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from defectsynth.affine import Matrix, of_resampled, shifted
 from defectsynth.banks import Banks, Defect
 from defectsynth.images import Mask, bounding_box, resize_image
 from defectsynth.masks.base import MaskParams
@@ -101,22 +102,18 @@ class DefectSource(SourceSpec):
         )
 
 
-def _place(rgb: RGB8, matrix: npt.NDArray[np.float64], site: Site) -> RGB8:
+def _place(rgb: RGB8, matrix: Matrix, site: Site) -> RGB8:
     """The defect's picture through ``matrix``, inside the site's box; beyond its edges it is mirrored."""
     top, left, bottom, right = site.box
     factor = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    shrunk = rgb
+    shape = (rgb.shape[0], rgb.shape[1])
     if factor < 0.5:  # bilinear sampling of a picture that is much finer would skip pixels
-        shape = max(1, round(rgb.shape[0] * factor)), max(1, round(rgb.shape[1] * factor))
-        shrunk = resize_image(rgb, shape)
-    stretch = np.array([rgb.shape[1] / shrunk.shape[1], rgb.shape[0] / shrunk.shape[0]])
-    into_box = matrix.copy()
-    into_box[:, 2] += matrix[:, 0] * (stretch[0] - 1) / 2 + matrix[:, 1] * (stretch[1] - 1) / 2 - np.array([left, top])
-    into_box[:, :2] *= stretch
+        shape = max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+    step = (rgb.shape[1] / shape[1], rgb.shape[0] / shape[0])
+    into_box = shifted(of_resampled(matrix, step), -left, -top)
     size = (right - left, bottom - top)
-    return np.asarray(
-        cv2.warpAffine(shrunk, into_box, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), dtype=np.uint8
-    )
+    placed = cv2.warpAffine(resize_image(rgb, shape), into_box, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(placed, dtype=np.uint8)
 
 
 def _window(mask: Mask, margin: float) -> tuple[slice, slice]:

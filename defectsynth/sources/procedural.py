@@ -22,8 +22,8 @@ __all__ = ["Procedural", "ProceduralParams"]
 RGB8 = npt.NDArray[np.uint8]
 VARIANTS = 8
 """Textures of each family: enough to differ, few enough to keep (a tile is made once, in milliseconds, then sampled)."""
-LARGEST_SIDE = 512
-"""Side of the largest tile; on larger pictures it is magnified."""
+LARGEST_SIDE = 256
+"""Side of the largest tile. On larger pictures it is magnified, at most twice, and mirrored beyond its edges."""
 
 
 @SOURCE_PARAMS.register
@@ -35,8 +35,8 @@ class ProceduralParams(AppearanceParams):
     variant: int
 
     def render(self, site: Site) -> RGB8:
-        """A square tile, stretched to cover the picture, inside the site's box."""
-        longest = max(site.shape)
+        """A square tile, stretched over the picture, inside the site's box."""
+        longest = min(max(site.shape), 2 * LARGEST_SIDE)
         side = min(2 ** round(math.log2(longest)), LARGEST_SIDE)
         return self.render_from(_tile(self.family, self.variant, side), (longest, longest), site)
 
@@ -68,7 +68,7 @@ class Procedural(Appearance):
         return ProceduralParams.model_validate({"family": family, "variant": variant, **self.draw_appearance(draws)})
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=256)
 def _tile(family: str, variant: int, side: int) -> RGB8:
     rgb = texture(family, variant, (side, side))
     rgb.flags.writeable = False

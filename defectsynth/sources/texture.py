@@ -5,13 +5,13 @@ Source: ``VitjanZ/DRAEM`` ``data_loader.py``: DTD picture, resized to the image,
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from defectsynth.affine import about, of_resampled, rotation, shifted
 from defectsynth.banks import Banks
 from defectsynth.images import Box
 from defectsynth.masks.base import MaskParams
@@ -102,16 +102,11 @@ def sample(canvas: RGB8, shape: tuple[int, int], box: Box, angle: float) -> RGB8
     top, left, bottom, right = box
     if angle == 0.0 and canvas.shape[:2] == shape:
         return canvas[top:bottom, left:right]
-    sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
-    centre_y, centre_x = shape[0] / 2, shape[1] / 2
-    stretch_y, stretch_x = canvas.shape[0] / shape[0], canvas.shape[1] / shape[1]
-    away_y, away_x = top + 0.5 - centre_y, left + 0.5 - centre_x
-    to_canvas = np.array(
-        [
-            [cosine * stretch_x, -sine * stretch_x, (centre_x + cosine * away_x - sine * away_y) * stretch_x - 0.5],
-            [sine * stretch_y, cosine * stretch_y, (centre_y + sine * away_x + cosine * away_y) * stretch_y - 0.5],
-        ]
-    )
+    centre = (shape[1] / 2 - 0.5, shape[0] / 2 - 0.5)
+    from_picture = shifted(about(rotation(-angle), centre, centre), 0.5, 0.5)
+    stretch = np.array([[canvas.shape[1] / shape[1]], [canvas.shape[0] / shape[0]]])
+    to_canvas = shifted(from_picture * stretch, -0.5, -0.5)
+    to_canvas = of_resampled(to_canvas, (1.0, 1.0), (left, top))
     size = (right - left, bottom - top)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(cv2.warpAffine(canvas, to_canvas, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101), dtype=np.uint8)

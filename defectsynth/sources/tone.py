@@ -28,8 +28,8 @@ class ToneParams(Spec):
     Attributes:
         match: share of the product's local colour, 0 to 1.
         gain: strength of the source's pattern.
-        shift: brightness that is added, as a fraction of full scale; its sign is turned where the local brightness plus the shift
-            lies outside 0.05 to 0.95.
+        shift: brightness that is added, as a fraction of full scale; its sign is turned where the local brightness plus the
+            shift lies outside 0.05 to 0.95.
     """
 
     match: float = 0.0
