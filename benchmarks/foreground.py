@@ -18,8 +18,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from defectsynth.files import list_images, read_image, read_mask
 from defectsynth.foreground import Foreground, estimate_foreground
-from defectsynth.images import AnyImage, Mask, list_images, read_image, read_mask, resize_image
+from defectsynth.images import AnyImage, Mask, resize_image
 
 _MARGIN = 0.01
 _TIMED = 40

@@ -15,7 +15,8 @@ from time import perf_counter
 import numpy as np
 
 from defectsynth import AnomalySample, AnomalySynthesizer, Plan, load_recipe, preset_names
-from defectsynth.images import AnyImage, list_images, read_image
+from defectsynth.files import list_images, read_image
+from defectsynth.images import AnyImage
 from defectsynth.masks.control import count_pieces
 from defectsynth.region import find_region
 

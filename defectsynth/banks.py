@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.errors import ImageError, PlanError, SourceError
+from defectsynth.files import list_images, read_image, read_mask
 from defectsynth.formats.mvtec import read_defects
-from defectsynth.images import AnyImage, Mask, content_hash, list_images, read_image, read_mask, resize_image, to_rgb8
+from defectsynth.images import AnyImage, Mask, content_hash, resize_image, to_rgb8
 from defectsynth.rng import Draws
 
 __all__ = ["Banks", "Defect", "DefectBank", "TextureBank"]

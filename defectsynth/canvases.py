@@ -12,18 +12,8 @@ import numpy as np
 
 from defectsynth import samples
 from defectsynth.errors import ImageError, InputError, RegionError
-from defectsynth.images import (
-    MAX_PIXELS,
-    AnyImage,
-    Mask,
-    content_hash,
-    list_images,
-    read_image,
-    read_mask,
-    resize_image,
-    resize_mask,
-    split_alpha,
-)
+from defectsynth.files import MAX_PIXELS, list_images, read_image, read_mask
+from defectsynth.images import AnyImage, Mask, content_hash, resize_image, resize_mask, split_alpha
 
 __all__ = ["BUILTIN_PREFIX", "Canvas", "Canvases", "open_canvases"]
 

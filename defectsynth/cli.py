@@ -23,7 +23,7 @@ from rich.text import Text
 from defectsynth import __version__
 from defectsynth.charts import histograms
 from defectsynth.errors import DefectSynthError, InputError, VerificationError
-from defectsynth.images import MAX_PIXELS, write_image
+from defectsynth.files import MAX_PIXELS, write_image
 from defectsynth.job import Job
 from defectsynth.pool import available_cores
 from defectsynth.preview import contact_sheet

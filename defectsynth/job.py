@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from defectsynth.canvases import Canvases, open_canvases
 from defectsynth.errors import StorageError
-from defectsynth.images import MAX_PIXELS
+from defectsynth.files import MAX_PIXELS
 from defectsynth.recipe import Recipe
 from defectsynth.rng import Draws
 from defectsynth.spec import Spec, describe

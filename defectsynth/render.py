@@ -23,8 +23,8 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from defectsynth.errors import DefectSynthError, StorageError
+from defectsynth.files import write_bytes, write_image
 from defectsynth.formats.mvtec import NORMAL_KIND, write_mvtec
-from defectsynth.images import write_bytes, write_image
 from defectsynth.job import JOB_FILE, MANIFEST_FILE, RECIPE_FILE, Job, Task, read_job, read_manifest
 from defectsynth.masks.control import count_pieces
 from defectsynth.plan import Plan

@@ -32,9 +32,9 @@ __all__ = [
 
 
 class Spec(BaseModel):
-    """A model that refuses unknown keys and never changes."""
+    """A model that refuses unknown keys and never changes; its validator is built when it is first used, not on import."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, defer_build=True)
 
 
 class Part(Spec):

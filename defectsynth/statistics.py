@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.errors import ImageError
+from defectsynth.files import read_image, read_mask
 from defectsynth.formats.mvtec import LabelledPicture, read_defects
-from defectsynth.images import AnyImage, Mask, luminance, read_image, read_mask, split_alpha
+from defectsynth.images import AnyImage, Mask, luminance, split_alpha
 
 __all__ = [
     "MEASURES",

@@ -11,8 +11,9 @@ import numpy as np
 
 from defectsynth.canvases import Canvas
 from defectsynth.errors import DefectSynthError
+from defectsynth.files import read_image
 from defectsynth.formats.mvtec import NORMAL_KIND
-from defectsynth.images import AnyImage, read_image
+from defectsynth.images import AnyImage
 from defectsynth.job import MANIFEST_FILE, Job, read_job, read_manifest
 from defectsynth.plan import Plan
 from defectsynth.pool import run_tasks

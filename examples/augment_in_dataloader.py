@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from defectsynth import AnomalySynthesizer
-from defectsynth.images import write_image
+from defectsynth.files import write_image
 from defectsynth.preview import contact_sheet
 from defectsynth.sample import AnomalySample
 from defectsynth.samples import product

@@ -16,7 +16,8 @@ import numpy as np
 
 from defectsynth import AnomalySynthesizer, Recipe
 from defectsynth.banks import Banks
-from defectsynth.images import Mask, write_image
+from defectsynth.files import write_image
+from defectsynth.images import Mask
 from defectsynth.masks import MASK_PARAMS, MASKS, MaskParams, MaskSpec
 from defectsynth.noise import FloatField
 from defectsynth.preview import contact_sheet

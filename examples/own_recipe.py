@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from defectsynth import AnomalySynthesizer, load_recipe
-from defectsynth.images import write_image
+from defectsynth.files import write_image
 from defectsynth.preview import contact_sheet
 from defectsynth.samples import product
 

@@ -46,7 +46,7 @@ def whole(image: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="session")
 def texture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five textures in two classes, as DTD keeps them."""
-    from defectsynth.images import write_image
+    from defectsynth.files import write_image
     from defectsynth.sources.families import texture
 
     folder = tmp_path_factory.mktemp("textures")
@@ -78,7 +78,7 @@ def defect_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight normal pictures of a built-in product, 96 x 96."""
     from defectsynth import samples
-    from defectsynth.images import write_image
+    from defectsynth.files import write_image
 
     folder = tmp_path_factory.mktemp("photos")
     for number in range(8):

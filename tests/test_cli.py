@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from defectsynth.cli import app
 from defectsynth.errors import DefectSynthError, InputError, RecipeError
-from defectsynth.images import read_image
+from defectsynth.files import read_image
 
 run_command = CliRunner()
 

@@ -20,8 +20,8 @@ import typer
 
 from defectsynth import AnomalySynthesizer, Recipe, canvases, cli, errors, load_recipe, preset_names
 from defectsynth.blends import BLENDS
+from defectsynth.files import write_image
 from defectsynth.formats.mvtec import write_mvtec
-from defectsynth.images import write_image
 from defectsynth.masks import MASK_PARAMS, MASKS
 from defectsynth.samples import PRODUCTS, product
 from defectsynth.sources import SOURCES

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from defectsynth import rng
 from defectsynth.errors import ImageError, InputError
+from defectsynth.files import list_images, read_image, read_mask
 from defectsynth.foreground import METHODS, Foreground, estimate_foreground
-from defectsynth.images import AnyImage, Mask, convert, list_images, read_image, read_mask, resize_image, resize_mask
+from defectsynth.images import AnyImage, Mask, convert, resize_image, resize_mask
 from defectsynth.noise import fbm
 from defectsynth.samples import product
 

@@ -14,21 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from defectsynth.errors import ImageError, StorageError
-from defectsynth.images import (
-    content_hash,
-    convert,
-    encode_image,
-    list_images,
-    lossless_suffix,
-    read_image,
-    read_mask,
-    resize_image,
-    resize_mask,
-    split_alpha,
-    to_rgb8,
-    write_bytes,
-    write_image,
-)
+from defectsynth.files import encode_image, list_images, lossless_suffix, read_image, read_mask, write_bytes, write_image
+from defectsynth.images import content_hash, convert, resize_image, resize_mask, split_alpha, to_rgb8
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -15,7 +15,7 @@ ROOT = Path(defectsynth.__file__).parent
 
 # a room stands above all that it imports
 FLOORS = [
-    {"errors", "affine", "rng", "noise", "images", "spec", "labels", "sample", "foreground", "samples"},
+    {"errors", "affine", "rng", "noise", "images", "files", "spec", "labels", "sample", "foreground", "samples"},
     {"formats"},
     {"banks"},
     {"masks"},

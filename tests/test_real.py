@@ -8,7 +8,7 @@ from conftest import real_folder
 
 from defectsynth import AnomalySynthesizer, load_recipe, preset_names
 from defectsynth.errors import LeakageError
-from defectsynth.images import list_images, read_image
+from defectsynth.files import list_images, read_image
 from defectsynth.job import Job
 from defectsynth.render import render
 from defectsynth.statistics import compare

@@ -19,8 +19,8 @@ import pytest
 from conftest import picture
 
 from defectsynth.errors import ImageError, InputError, LeakageError, RegionError, SourceError, StorageError
+from defectsynth.files import read_image, write_image
 from defectsynth.formats.mvtec import read_mvtec
-from defectsynth.images import read_image, write_image
 from defectsynth.job import Job, read_manifest
 from defectsynth.recipe import load_recipe
 from defectsynth.render import render

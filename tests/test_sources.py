@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from defectsynth import AnomalySynthesizer, DefectBank, TextureBank, load_recipe
 from defectsynth.errors import LeakageError, PlanError, SourceError
-from defectsynth.images import write_image
+from defectsynth.files import write_image
 from defectsynth.rng import Draws
 from defectsynth.sources.enhance import DRAEM_OPERATIONS, Enhance, apply_operations, rotation_of
 from defectsynth.sources.texture import sample
@@ -193,7 +193,7 @@ def test_a_real_defect_keeps_its_contrast(defect_folder):
 
 def test_a_shared_picture_is_refused_whatever_its_name_and_format(defect_folder, texture_folder, tmp_path):
     shared = DefectBank(defect_folder)
-    from defectsynth.images import read_image
+    from defectsynth.files import read_image
 
     write_image(tmp_path / "unseen" / "elsewhere.bmp", read_image(shared.path("crack/000")))
     write_image(tmp_path / "unseen" / "other.png", 255 - RGB)

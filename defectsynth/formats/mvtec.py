@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from defectsynth.errors import ImageError
-from defectsynth.images import AnyImage, Mask, list_images, lossless_suffix, write_image
+from defectsynth.files import list_images, lossless_suffix, write_image
+from defectsynth.images import AnyImage, Mask
 
 __all__ = ["NORMAL_KIND", "LabelledPicture", "read_defects", "read_mvtec", "write_mvtec"]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from defectsynth.banks import Banks
 from defectsynth.errors import LeakageError
-from defectsynth.images import content_hash, list_images, read_image
+from defectsynth.files import list_images, read_image
+from defectsynth.images import content_hash
 
 __all__ = ["refuse_leakage"]
 

@@ -1,0 +1,198 @@
+"""Picture files: finding, reading and writing them.
+
+Files with an alpha channel are read with it (``images.split_alpha`` takes it off); ``.npy`` files hold what no picture format
+can (more than four channels, colour float32). A file is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from defectsynth.errors import ImageError, StorageError
+from defectsynth.images import AnyImage, Mask, check_image, full_scale
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "encode_image",
+    "list_images",
+    "lossless_suffix",
+    "read_image",
+    "read_mask",
+    "write_bytes",
+    "write_image",
+]
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".npy"})
+MAX_PIXELS = 178_956_970
+"""Largest picture that is decoded (Pillow's own limit); a header that claims more is refused before any memory is taken."""
+
+
+def list_images(folder: Path, what: str = "image") -> list[Path]:
+    """The picture files below ``folder``, sorted by relative path; hidden files are left out.
+
+    Raises:
+        ImageError: the folder is missing, is a file, or holds no picture.
+    """
+    if not folder.exists():
+        raise ImageError(f"{what} folder {str(folder)!r} does not exist: check the path")
+    if not folder.is_dir():
+        raise ImageError(f"{what} folder {str(folder)!r} is a file: give the folder that holds the pictures")
+    found = [
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not path.name.startswith(".")
+    ]
+    if not found:
+        kinds = " ".join(sorted(IMAGE_SUFFIXES))
+        raise ImageError(f"{what} folder {str(folder)!r} holds no pictures: it needs files that end in {kinds}")
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> AnyImage:
+    """One picture file as an image, with its alpha if it has one; 16 bits stay 16 bits; EXIF rotation is applied.
+
+    Raises:
+        ImageError: the file is missing, truncated, not a picture, or larger than ``max_pixels``.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            return _read_npy(path)
+        with Image.open(path) as picture:
+            _check_pixels(path, picture.size, max_pixels)
+            if _needs_opencv(path, picture):
+                return _read_with_opencv(path)
+            return _read_with_pillow(picture)
+    except FileNotFoundError:
+        raise ImageError(f"picture {str(path)!r} does not exist: check the path") from None
+    except Image.DecompressionBombError as error:
+        claimed = re.search(r"\d+", str(error))
+        raise ImageError(_too_large(path, claimed.group() if claimed else "too many", max_pixels)) from None
+    except UnidentifiedImageError:
+        raise ImageError(f"picture {str(path)!r} is not a picture that can be read: remove it or save it again") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(f"picture {str(path)!r} is damaged ({error}): remove it or save it again") from None
+
+
+def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS) -> Mask:
+    """One mask file as ``(H, W)`` uint8, 0 or 255: set where its first channel is at least half of full scale.
+
+    A file whose largest value is 1 (a label image) counts as set where it is 1.
+    """
+    image = read_image(path, max_pixels=max_pixels)
+    plane = image if image.ndim == 2 else image[:, :, 0]
+    top = float(plane.max())
+    limit = 1.0 if plane.dtype != np.float32 and top == 1 else full_scale(plane.dtype) / 2
+    return np.where(plane >= limit, np.uint8(255), np.uint8(0))
+
+
+def write_image(path: Path, image: AnyImage) -> None:
+    """Writes a picture under a temporary name and renames it; the format follows the suffix (``.png``, ``.npy``, ...)."""
+    write_bytes(path, encode_image(image, path.suffix.lower()))
+
+
+def encode_image(image: AnyImage, suffix: str) -> bytes:
+    """The bytes of a picture file; the same bytes for the same image."""
+    if suffix == ".npy":
+        return _npy_bytes(image)
+    planes = image if image.ndim == 3 else image[:, :, None]
+    channels = planes.shape[2]
+    if channels == 2:
+        return _encode_gray_alpha(planes, suffix)
+    if channels not in (1, 3, 4) or image.dtype == np.float32:
+        raise StorageError(f"an image {image.shape} {image.dtype} does not fit into {suffix}: write it as .npy")
+    if channels >= 3:
+        planes = cv2.cvtColor(planes, cv2.COLOR_RGB2BGR if channels == 3 else cv2.COLOR_RGBA2BGRA)
+    done, encoded = cv2.imencode(suffix, np.ascontiguousarray(planes))
+    if not done:
+        raise StorageError(f"an image {image.shape} {image.dtype} cannot be encoded as {suffix}: write it as .png")
+    return encoded.tobytes()
+
+
+def lossless_suffix(image: AnyImage) -> str:
+    """The suffix of a file that holds every bit of this image: ``.png`` where that can, else ``.npy``."""
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    fits_png = (image.dtype == np.uint8 and channels <= 4) or (image.dtype == np.uint16 and channels in (1, 3, 4))
+    return ".png" if fits_png else ".npy"
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a whole file or none: a temporary name beside ``path``, then a rename.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written; nothing half-written is left.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageError(f"cannot write {str(path)!r} ({error.strerror}): free some space or choose another folder") from None
+
+
+def _check_pixels(path: Path, size: tuple[int, int], max_pixels: int) -> None:
+    if size[0] * size[1] > max_pixels:
+        raise ImageError(_too_large(path, f"{size[0]} x {size[1]}", max_pixels))
+
+
+def _too_large(path: Path, size: str, max_pixels: int) -> str:
+    return f"picture {str(path)!r} claims {size} pixels: at most {max_pixels:,} are decoded; crop it, shrink it, or remove it"
+
+
+def _needs_opencv(path: Path, picture: Image.Image) -> bool:
+    """Pillow reads 16-bit colour as 8-bit, so those files go to OpenCV."""
+    if picture.format == "TIFF":
+        return True
+    if picture.format == "PNG":
+        with path.open("rb") as file:
+            return file.read(25)[24:] == b"\x10"
+    return False
+
+
+def _read_with_pillow(picture: Image.Image) -> AnyImage:
+    upright = ImageOps.exif_transpose(picture)
+    if upright.mode in ("P", "PA"):
+        upright = upright.convert("RGBA" if "transparency" in upright.info else "RGB")
+    elif upright.mode == "1":
+        upright = upright.convert("L")
+    elif upright.mode not in ("L", "LA", "RGB", "RGBA"):
+        upright = upright.convert("RGB")
+    return np.array(upright)
+
+
+def _read_with_opencv(path: Path) -> AnyImage:
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ImageError(f"picture {str(path)!r} is damaged or of a kind that cannot be read: save it again as PNG")
+    if image.ndim == 3 and image.shape[2] in (3, 4):
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    return check_image(image, f"picture {str(path)!r}")
+
+
+def _read_npy(path: Path) -> AnyImage:
+    return check_image(np.load(path, allow_pickle=False), f"picture {str(path)!r}")
+
+
+def _npy_bytes(image: AnyImage) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, image, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _encode_gray_alpha(planes: AnyImage, suffix: str) -> bytes:
+    if planes.dtype != np.uint8 or suffix != ".png":
+        raise StorageError(f"a two-channel {planes.dtype} image does not fit into {suffix}: write it as .npy")
+    buffer = io.BytesIO()
+    Image.fromarray(planes, mode="LA").save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
