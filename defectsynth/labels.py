@@ -29,4 +29,4 @@ def add_degree(defect_map: DefectMap, degree: DefectMap) -> DefectMap:
 
 def mask_of(defect_map: DefectMap) -> Mask:
     """``(H, W)`` uint8: 255 where the defect map is above zero."""
-    return np.where(defect_map > 0, np.uint8(255), np.uint8(0))
+    return (defect_map > 0).view(np.uint8) * np.uint8(255)

@@ -11,11 +11,10 @@ import numpy.typing as npt
 
 from defectsynth.banks import Banks, DefectBank, TextureBank
 from defectsynth.errors import RecipeError, RegionError, SynthesisError
-from defectsynth.images import AnyImage, Mask, bounding_box, check_image, convert, to_float
+from defectsynth.images import AnyImage, Box, Mask, bounding_box, check_image, convert, to_float
 from defectsynth.labels import add_degree, mask_of
-from defectsynth.masks.control import count_pieces
 from defectsynth.plan import AnomalyPlan, Plan
-from defectsynth.recipe import AnomalyKind, Recipe, load_recipe
+from defectsynth.recipe import Recipe, load_recipe
 from defectsynth.region import find_region, region_of_plan
 from defectsynth.rng import Draws
 from defectsynth.sample import AnomalySample
@@ -173,23 +172,18 @@ class AnomalySynthesizer:
 
     def _refusal(self, sample: AnomalySample, roi: Mask) -> str | None:
         """Why a painted plan cannot be used, or None."""
-        changed = _difference(sample)
-        roi_pixels = int(np.count_nonzero(roi))
         for number, anomaly in enumerate(sample.plan.anomalies, start=1):
-            mask = np.where(sample.kinds == number, np.uint8(255), np.uint8(0))
-            pixels = int(np.count_nonzero(mask))
-            if pixels == 0:
+            mask = (sample.kinds == number).view(np.uint8) * np.uint8(255)
+            box = bounding_box(mask)
+            if box is None:
                 return "no pixel of the mask lies inside the ROI"
-            if pixels < self.recipe.min_area * mask.size:
+            if np.count_nonzero(mask) < self.recipe.min_area * mask.size:
                 return "the mask is smaller than min_area"
-            if changed[mask != 0].mean() < self.recipe.min_difference:
+            if _visible_difference(sample, mask, box) < self.recipe.min_difference:
                 return "the defect cannot be seen (min_difference)"
-            if not self._kind(anomaly).mask.accepts(pixels, count_pieces(mask), roi_pixels):
+            if not self.recipe.kinds[anomaly.kind].mask.accepts(mask, roi):
                 return "the mask misses area_range or components_range"
         return None
-
-    def _kind(self, anomaly: AnomalyPlan) -> AnomalyKind:
-        return self.recipe.kinds[anomaly.kind]
 
     def _gave_up(self, index: int, roi: Mask, refused: Mapping[str, int]) -> str:
         reasons = "; ".join(f"{count} x {reason}" for reason, count in sorted(refused.items(), key=lambda item: -item[1]))
@@ -221,12 +215,10 @@ def _normal_sample(image: AnyImage, plan: Plan) -> AnomalySample:
     return AnomalySample(image.copy(), nothing, np.zeros(shape, dtype=np.float32), image, plan, nothing.copy())
 
 
-def _difference(sample: AnomalySample) -> npt.NDArray[np.float32]:
-    """``(H, W)`` in [0, 1]: the largest change of any channel; computed where the mask is."""
-    difference = np.zeros(sample.mask.shape, dtype=np.float32)
-    box = bounding_box(sample.mask)
-    if box is not None:
-        window = slice(box[0], box[2]), slice(box[1], box[3])
-        change = np.abs(to_float(sample.image[window]) - to_float(sample.normal[window]))
-        difference[window] = change if change.ndim == 2 else change.max(axis=2)
-    return difference
+def _visible_difference(sample: AnomalySample, mask: Mask, box: Box) -> float:
+    """The mean over a mask's pixels of the largest change of any channel, as a fraction of full scale."""
+    window = slice(box[0], box[2]), slice(box[1], box[3])
+    inside = mask[window] != 0
+    change = np.abs(to_float(sample.image[window][inside]) - to_float(sample.normal[window][inside]))
+    largest = change if change.ndim == 1 else np.maximum.reduce([change[:, channel] for channel in range(change.shape[1])])
+    return float(largest.mean(dtype=np.float64))

@@ -159,7 +159,8 @@ def test_sample_stretches_over_the_picture():
 
 def test_tone():
     patch, reference, local = np.full((2, 2, 3), 100, np.uint8), np.full(3, 80.0), np.full(3, 150.0)
-    assert ToneParams().apply(patch, reference, local) is patch
+    assert ToneParams().neutral
+    assert (ToneParams().apply(patch, reference, local) == patch).all()
     assert (ToneParams(match=1.0).apply(patch, reference, local) == 170).all()  # keeps its 20 levels over its surroundings
     assert (ToneParams(match=1.0, gain=0.5).apply(patch, reference, local) == 160).all()
     assert (ToneParams(match=1.0, shift=-0.2).apply(patch, reference, local) == 119).all()

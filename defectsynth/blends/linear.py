@@ -38,7 +38,10 @@ class LinearParams(BlendParams):
     def blend(self, image: AnyImage, patch: AnyImage, mask: Mask, side: float) -> tuple[AnyImage, npt.NDArray[np.float32]]:
         """See ``BlendParams.blend``; the degree of anomaly is the weight of the source."""
         weights = self._weights(mask, side)
-        return _interpolate(image, patch, weights[:, :, None]), weights.astype(np.float32) / np.float32(_ONE)
+        inside = weights > 0
+        blended = image.copy()
+        blended[inside] = _interpolate(image[inside], patch[inside], weights[inside][:, None])
+        return blended, weights.astype(np.float32) / np.float32(_ONE)
 
     def _weights(self, mask: Mask, side: float) -> npt.NDArray[np.uint32]:
         """``(h, w)`` integers out of 65,536."""
@@ -69,9 +72,9 @@ class Linear(BlendSpec):
 
 
 def _interpolate(image: AnyImage, patch: AnyImage, weights: npt.NDArray[np.uint32]) -> AnyImage:
-    """``image`` where the weight is zero, ``patch`` where it is ``_ONE``; integers are rounded half up."""
+    """``(n, C)`` pixels of both, ``(n, 1)`` weights out of ``_ONE``; integers are rounded half up."""
     if image.dtype == np.float32:
         share = weights.astype(np.float32) / np.float32(_ONE)
-        return np.where(weights == 0, image, np.clip(image + share * (patch - image), 0.0, 1.0)).astype(np.float32)
+        return np.clip(image + share * (patch - image), 0.0, 1.0).astype(np.float32)
     total = image.astype(np.uint32) * (np.uint32(_ONE) - weights) + patch.astype(np.uint32) * weights
     return ((total + np.uint32(_ONE // 2)) >> np.uint32(16)).astype(image.dtype)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from defectsynth.banks import Banks
 from defectsynth.images import Mask
-from defectsynth.masks.control import choose_pixels
+from defectsynth.masks.control import choose_pixels, count_pieces
 from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
 from defectsynth.spec import AreaRange, CountRange, Part, Registry
@@ -80,13 +80,14 @@ class MaskSpec(Part):
             "components": None if self.components_range is None else draws.integer("components", self.components_range),
         }
 
-    def accepts(self, pixels: int, pieces: int, roi_pixels: int) -> bool:
+    def accepts(self, mask: Mask, roi: Mask) -> bool:
         """Whether a painted mask keeps both controls (to the pixel: a fraction of an ROI is rounded outwards)."""
         if self.area_range is not None:
+            pixels, roi_pixels = int(np.count_nonzero(mask)), int(np.count_nonzero(roi))
             low, high = (bound * roi_pixels for bound in self.area_range)
             if not int(low) <= pixels <= max(1, int(np.ceil(high))):
                 return False
-        return self.components_range is None or self.components_range[0] <= pieces <= self.components_range[1]
+        return self.components_range is None or self.components_range[0] <= count_pieces(mask) <= self.components_range[1]
 
 
 MASKS: Registry[MaskSpec] = Registry("mask")

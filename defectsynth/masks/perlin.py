@@ -24,6 +24,7 @@ from defectsynth.spec import AngleRange, PositiveRange, Range
 __all__ = ["Perlin", "PerlinParams"]
 
 _FIXED_POINT = 16  # bits after the point of rotated coordinates: integers, so no rounding differs between machines
+_SPARE = 4  # of those bits, dropped before the sum, so that it fits into 32
 _NOWHERE = np.float32(-4.0)  # below any noise value less any threshold
 
 
@@ -147,17 +148,18 @@ def _rotate(values: FloatField, shape: tuple[int, int], angle: float) -> FloatFi
     cosine = round(math.cos(math.radians(angle)) * one)
     y = 2 * np.arange(shape[0], dtype=np.int64) - (shape[0] - 1)  # twice the distance from the centre, an integer
     x = 2 * np.arange(shape[1], dtype=np.int64) - (shape[1] - 1)
-    map_y = _coordinates(sine * x, cosine * y, values.shape[0])
-    map_x = _coordinates(cosine * x, -sine * y, values.shape[1])
-    maps = np.stack([map_x, map_y], axis=-1)
-    return np.asarray(
-        cv2.remap(  # type: ignore[call-overload]
-            values, maps, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float(_NOWHERE)
-        ),
-        dtype=np.float32,
+    maps = np.empty((*shape, 2), dtype=np.int16)
+    maps[:, :, 0] = _coordinates(cosine * x, -sine * y, values.shape[1])
+    maps[:, :, 1] = _coordinates(sine * x, cosine * y, values.shape[0])
+    turned = cv2.remap(  # type: ignore[call-overload]
+        values, maps, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float(_NOWHERE)
     )
+    return np.asarray(turned, dtype=np.float32)
 
 
-def _coordinates(along_x: npt.NDArray[np.int64], along_y: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int16]:
-    doubled = along_y[:, None] + along_x[None, :] + ((size - 1) << _FIXED_POINT)
-    return np.clip((doubled + (1 << _FIXED_POINT)) >> (_FIXED_POINT + 1), -1, 32767).astype(np.int16)
+def _coordinates(along_x: npt.NDArray[np.int64], along_y: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int32]:
+    """Whole coordinates on an axis of ``size`` pixels, -1 to ``size``, from doubled fixed-point ones."""
+    half = ((size - 1) << _FIXED_POINT) + (1 << _FIXED_POINT)
+    row = ((along_y + half) >> _SPARE).astype(np.int32)
+    column = (along_x >> _SPARE).astype(np.int32)
+    return np.clip((row[:, None] + column[None, :]) >> (_FIXED_POINT + 1 - _SPARE), -1, size)

@@ -60,9 +60,11 @@ class DefectParams(SourceParams):
         else:
             piece = defect.mask
             patch = self._stretch(defect, site)
-        operations = self.operations
-        reference = _enhanced_colour(_surrounding_colour(defect, piece), operations)
-        return self.tone.apply(apply_operations(patch, operations), reference, site.local_colour())
+        patch = apply_operations(patch, self.operations)
+        if self.tone.neutral:
+            return patch
+        reference = _enhanced_colour(_surrounding_colour(defect, piece), self.operations)
+        return self.tone.apply(patch, reference, site.local_colour())
 
     def _stretch(self, defect: Defect, site: Site) -> RGB8:
         """The rectangle around the defect, stretched over the site's box and turned."""

@@ -43,7 +43,7 @@ class AppearanceParams(SourceParams):
         """The site's rectangle of a canvas stretched over ``shape``: rotated, enhanced, toned."""
         patch = sample(canvas, shape, site.box, self.angle + rotation_of(self.operations))
         patch = apply_operations(patch, self.operations)
-        return self.tone.apply(patch, mean_colour(patch), site.local_colour())
+        return patch if self.tone.neutral else self.tone.apply(patch, mean_colour(patch), site.local_colour())
 
 
 @SOURCE_PARAMS.register

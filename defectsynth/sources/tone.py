@@ -36,12 +36,15 @@ class ToneParams(Spec):
     gain: float = 1.0
     shift: float = 0.0
 
+    @property
+    def neutral(self) -> bool:
+        """Whether it leaves a source as it is."""
+        return self.match == 0.0 and self.gain == 1.0 and self.shift == 0.0
+
     def apply(
         self, patch: npt.NDArray[np.uint8], reference: npt.NDArray[np.float64], local: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.uint8]:
         """``(h, w, 3)`` uint8 after the formula above; ``reference`` and ``local`` are ``(3,)`` in 0..255."""
-        if self == ToneParams():
-            return patch
         offset = (1.0 - self.match - self.gain) * reference + self.match * local + 255.0 * self._visible_shift(local)
         toned = patch * np.float32(self.gain) + offset.astype(np.float32)
         return np.clip(np.rint(toned), 0, 255).astype(np.uint8)
