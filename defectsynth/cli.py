@@ -29,6 +29,7 @@ from defectsynth.pool import available_cores
 from defectsynth.preview import contact_sheet
 from defectsynth.recipe import load_recipe, preset_names
 from defectsynth.render import render as render_dataset
+from defectsynth.samples import PRODUCTS
 from defectsynth.spec import describe
 from defectsynth.statistics import MEASURES, QUANTILES, Comparison, as_rows, compare, dataset_measures
 from defectsynth.verify import verify as verify_dataset
@@ -61,9 +62,7 @@ class FormatChoice(str, Enum):
     mvtec = "mvtec"
 
 
-Images = Annotated[
-    str, typer.Option(help="Folder of normal pictures, or builtin:<product> (plate, fabric, disc, pill, board, all).")
-]
+Images = Annotated[str, typer.Option(help=f"Folder of normal pictures, or builtin:<product> ({', '.join(PRODUCTS)}, all).")]
 Roi = Annotated[str | None, typer.Option(help="Folder of ROI masks named like the pictures, or one mask for all.")]
 Textures = Annotated[str | None, typer.Option(help="Folder of textures (DTD or any other).")]
 Defects = Annotated[str | None, typer.Option(help="Folder of real defects in the MVTec AD layout.")]
@@ -109,7 +108,7 @@ def render(
     as_json: AsJson = False,
 ) -> None:
     """Render a labelled dataset of defects from photographs of good parts."""
-    chosen = load_recipe(recipe).with_settings([f"normal_fraction={normal_fraction}", *(settings or [])])
+    chosen = load_recipe(recipe).model_copy(update={"normal_fraction": normal_fraction}).with_settings(settings or [])
     job = _job(images, roi, textures, defects, exclude, count, seed, size, train_fraction, max_pixels)
     with _progress("rendering") as report:
         result = render_dataset(
@@ -152,7 +151,7 @@ def preview(
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Draw a contact sheet: normal, anomalous, mask, defect map."""
-    chosen = load_recipe(recipe).with_settings(["normal_fraction=0", *(settings or [])])
+    chosen = load_recipe(recipe).model_copy(update={"normal_fraction": 0.0}).with_settings(settings or [])
     job = _job(images, roi, textures, defects, None, count, seed, size, 0.0, max_pixels)
     canvases, synthesizer = job.open_canvases(), job.synthesizer(chosen)
     samples = []
@@ -171,9 +170,9 @@ def stats(
     as_json: AsJson = False,
 ) -> None:
     """Area, pieces, elongation and contrast of the defects of a dataset."""
-    comparison = compare(dataset, against)
+    own, other = dataset_measures(dataset), dataset_measures(against) if against else None
+    comparison = compare(own, other)
     if out is not None:
-        own, other = dataset_measures(dataset), dataset_measures(against) if against else None
         write_image(out, histograms(own, other, (dataset.name or "dataset", against.name if against else "")))
     if as_json:
         print(json.dumps(list(as_rows(comparison))))

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import Field, ValidationError
 
 from defectsynth.canvases import Canvases, open_canvases
 from defectsynth.errors import StorageError
 from defectsynth.files import MAX_PIXELS
+from defectsynth.masks.control import count_pieces
 from defectsynth.recipe import Recipe
 from defectsynth.rng import Draws
+from defectsynth.sample import AnomalySample
 from defectsynth.spec import Spec, describe
 from defectsynth.synthesizer import AnomalySynthesizer
 
-__all__ = ["Job", "Task", "read_job", "read_manifest"]
+__all__ = ["Job", "Task", "measured", "read_job", "read_manifest"]
 
 JOB_FILE = "render.json"
 RECIPE_FILE = "recipe.yaml"
@@ -129,3 +132,14 @@ def read_manifest(path: Path) -> Iterator[dict[str, Any]]:
             raise StorageError(
                 f"line {number} of manifest {str(path)!r} is damaged ({error}): render again with --resume"
             ) from None
+
+
+def measured(sample: AnomalySample) -> dict[str, Any]:
+    """What a manifest line says of a sample: ``area`` (of the picture's), ``pixels``, ``components`` and ``plan``."""
+    pixels = int(np.count_nonzero(sample.mask))
+    return {
+        "area": round(pixels / sample.mask.size, 8),
+        "pixels": pixels,
+        "components": count_pieces(sample.mask),
+        "plan": sample.plan.to_dict(),
+    }

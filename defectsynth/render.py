@@ -25,13 +25,11 @@ import numpy as np
 from defectsynth.errors import DefectSynthError, StorageError
 from defectsynth.files import write_bytes, write_image
 from defectsynth.formats.mvtec import NORMAL_KIND, write_mvtec
-from defectsynth.job import JOB_FILE, MANIFEST_FILE, RECIPE_FILE, Job, Task, read_job, read_manifest
-from defectsynth.masks.control import count_pieces
+from defectsynth.job import JOB_FILE, MANIFEST_FILE, RECIPE_FILE, Job, Task, measured, read_job, read_manifest
 from defectsynth.plan import Plan
 from defectsynth.pool import run_tasks
 from defectsynth.preview import contact_sheet
 from defectsynth.recipe import Recipe
-from defectsynth.sample import AnomalySample
 
 __all__ = ["RenderReport", "render"]
 
@@ -157,17 +155,7 @@ class _Renderer:
         mask = sample.mask if sample.is_anomalous else None
         kind = sample.plan.kind
         path = write_mvtec(self._out, "test", kind, task.stem, canvas.with_alpha(sample.image), mask)
-        return line | {"file": path.relative_to(self._out).as_posix(), "kind": kind, **_measure(sample)}
-
-
-def _measure(sample: AnomalySample) -> Line:
-    pixels = int(np.count_nonzero(sample.mask))
-    return {
-        "area": round(pixels / sample.mask.size, 8),
-        "pixels": pixels,
-        "components": count_pieces(sample.mask),
-        "plan": sample.plan.to_dict(),
-    }
+        return line | {"file": path.relative_to(self._out).as_posix(), "kind": kind, **measured(sample)}
 
 
 # --- the folder -----------------------------------------------------------------------------------------------------------

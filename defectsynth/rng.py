@@ -17,6 +17,8 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from defectsynth.errors import InputError
+
 __all__ = ["Draws", "philox", "words"]
 
 _MASK = 0xFFFFFFFF
@@ -94,7 +96,7 @@ class Draws:
     def __init__(self, seed: int, index: int, path: str = "", attempt: int = 0) -> None:
         for name, value in (("seed", seed), ("index", index)):
             if not 0 <= value < _MAX_SEED:
-                raise ValueError(f"{name} is {value}: it must be an integer from 0 to 2**64 - 1")
+                raise InputError(f"{name} is {value}: it must be an integer from 0 to 2**64 - 1")
         self.seed = seed
         self.index = index
         self._path = path

@@ -20,6 +20,7 @@ __all__ = [
     "QUANTILES",
     "Comparison",
     "Measure",
+    "Measures",
     "Summary",
     "compare",
     "dataset_measures",
@@ -71,6 +72,8 @@ class Summary:
         return self.quantiles[1] <= value <= self.quantiles[3]
 
 
+Measures = dict[str, npt.NDArray[np.float64]]
+"""By measure: its value for every defect of a dataset, arrays of one length."""
 Comparison = dict[str, tuple[Summary, Summary | None]]
 """By measure: the summary of a dataset, and of another beside it."""
 
@@ -87,7 +90,7 @@ def measure_defect(image: AnyImage, mask: Mask) -> dict[str, float]:
     }
 
 
-def dataset_measures(root: Path) -> dict[str, npt.NDArray[np.float64]]:
+def dataset_measures(root: Path) -> Measures:
     """Every measure of every defect of a dataset in the MVTec AD layout: arrays of one length, by name.
 
     Raises:
@@ -102,10 +105,8 @@ def summarise(values: npt.NDArray[np.float64]) -> Summary:
     return Summary(len(values), tuple(float(value) for value in np.quantile(values, QUANTILES)))
 
 
-def compare(root: Path, against: Path | None = None) -> Comparison:
+def compare(own: Measures, other: Measures | None = None) -> Comparison:
     """The summary of every measure of a dataset, and of another beside it."""
-    own = dataset_measures(root)
-    other = None if against is None else dataset_measures(against)
     return {name: (summarise(values), None if other is None else summarise(other[name])) for name, values in own.items()}
 
 

@@ -14,7 +14,7 @@ from defectsynth.errors import DefectSynthError
 from defectsynth.files import read_image
 from defectsynth.formats.mvtec import NORMAL_KIND
 from defectsynth.images import AnyImage
-from defectsynth.job import MANIFEST_FILE, Job, read_job, read_manifest
+from defectsynth.job import MANIFEST_FILE, Job, measured, read_job, read_manifest
 from defectsynth.plan import Plan
 from defectsynth.pool import run_tasks
 from defectsynth.recipe import Recipe
@@ -92,7 +92,12 @@ class _Verifier:
         if line["split"] == "train":
             return self._differences(line["file"], canvas.with_alpha(canvas.image))
         sample = self._synthesizer.paint(canvas.image, Plan.from_dict(line["plan"]), roi=canvas.roi)
-        problems = self._differences(line["file"], canvas.with_alpha(sample.image))
+        problems = [
+            f"{line['file']}: the manifest says {key} {line.get(key)!r}, its plan paints {value!r}"
+            for key, value in measured(sample).items()
+            if line.get(key) != value
+        ]
+        problems += self._differences(line["file"], canvas.with_alpha(sample.image))
         if sample.is_anomalous:
             problems += self._differences(_mask_file(line), sample.mask)
         return problems

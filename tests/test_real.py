@@ -11,7 +11,7 @@ from defectsynth.errors import LeakageError
 from defectsynth.files import list_images, read_image
 from defectsynth.job import Job
 from defectsynth.render import render
-from defectsynth.statistics import compare
+from defectsynth.statistics import compare, dataset_measures
 from defectsynth.verify import verify
 
 pytestmark = pytest.mark.real
@@ -78,7 +78,7 @@ def test_industrial_defects_have_real_sizes(folder, settings, tmp_path):
     """Medians within a factor of two of the real ones: by default on tiles, with one setting on screws."""
     job = Job(images=str(real_folder(folder) / "train" / "good"), count=100, seed=1, train_fraction=0.0)
     render(job, load_recipe("industrial").with_settings(settings), tmp_path / "set", workers=2)
-    comparison = compare(tmp_path / "set", real_folder(folder))
+    comparison = compare(dataset_measures(tmp_path / "set"), dataset_measures(real_folder(folder)))
     for measure in ("area", "components"):
         own, real = comparison[measure]
         assert 0.5 <= own.median / real.median <= 2.0, (measure, own, real)

@@ -24,7 +24,7 @@ from defectsynth.formats.mvtec import read_mvtec
 from defectsynth.job import Job, read_manifest
 from defectsynth.recipe import load_recipe
 from defectsynth.render import render
-from defectsynth.statistics import compare
+from defectsynth.statistics import compare, dataset_measures
 from defectsynth.verify import verify
 
 RECIPE = load_recipe("industrial").with_settings(["normal_fraction=0.25"])
@@ -73,7 +73,7 @@ def test_what_lies_on_disk(dataset, photo_folder):
         assert (image[mask == 0] == normal[mask == 0]).all()
         assert len(json.dumps(line["plan"])) < 1000
     assert load_recipe(dataset / "recipe.yaml") == RECIPE
-    assert compare(dataset)["area"][0].count == sum(line["kind"] != "good" for line in lines)
+    assert compare(dataset_measures(dataset))["area"][0].count == sum(line["kind"] != "good" for line in lines)
 
 
 def test_normals_are_copies(dataset, photo_folder):
@@ -215,6 +215,16 @@ def test_verify_finds_a_single_pixel(photo_folder, tmp_path):
     assert any("_mask.png: 1 pixels differ" in problem for problem in problems)
     assert any("does not exist" in problem for problem in problems)
     assert "test/good/extra.png: is not in the manifest" in problems
+
+
+def test_verify_notices_a_manifest_that_lies(photo_folder, tmp_path):
+    render(job_of(photo_folder, count=4), RECIPE, tmp_path / "set")
+    manifest = tmp_path / "set" / "manifest.jsonl"
+    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+    truth, lines[-1]["components"] = lines[-1]["components"], 77
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    said = f"{lines[-1]['file']}: the manifest says components 77, its plan paints {truth}"
+    assert verify(tmp_path / "set").problems == [said]
 
 
 def test_verify_notices_another_normal_picture(photo_folder, tmp_path):

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defectsynth import load_recipe, preset_names
+from defectsynth.errors import InputError
 from defectsynth.rng import Draws, philox, words
 
 WORD = st.integers(0, 2**32 - 1)
@@ -100,7 +101,7 @@ def test_attempts_paths_and_slots_are_apart():
 
 @pytest.mark.parametrize(("seed", "index"), [(-1, 0), (0, -1), (2**64, 0), (0, 2**64)])
 def test_an_address_outside_64_bits_is_refused(seed, index):
-    with pytest.raises(ValueError, match=r"must be an integer from 0 to 2\*\*64 - 1"):
+    with pytest.raises(InputError, match=r"must be an integer from 0 to 2\*\*64 - 1"):
         Draws(seed, index)
 
 

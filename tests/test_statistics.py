@@ -43,7 +43,7 @@ def test_compare_two_datasets(defect_folder, tmp_path):
         mask = np.zeros((50, 50), np.uint8)
         mask[10:20, 10 : 12 + number] = 255
         write_mvtec(tmp_path, "test", "dent", f"{number}", picture((50, 50, 3)), mask)
-    rows = {row["measure"]: row for row in as_rows(compare(tmp_path, defect_folder))}
+    rows = {row["measure"]: row for row in as_rows(compare(dataset_measures(tmp_path), dataset_measures(defect_folder)))}
     assert json.dumps(rows)
     assert rows["area"]["count"] == 5
     assert rows["area"]["against_count"] == 8
@@ -57,13 +57,13 @@ def test_compare_two_datasets(defect_folder, tmp_path):
 
 def test_datasets_that_cannot_be_measured(tmp_path):
     with pytest.raises(ImageError, match="is not a folder: give one in the MVTec AD layout"):
-        compare(tmp_path / "none")
+        dataset_measures(tmp_path / "none")
     write_mvtec(tmp_path, "train", "good", "0", picture((9, 9)))
     with pytest.raises(ImageError, match="has no defects"):
-        compare(tmp_path)
+        dataset_measures(tmp_path)
     write_mvtec(tmp_path, "test", "dent", "0", picture((9, 9)), np.zeros((9, 9), np.uint8))
     with pytest.raises(ImageError, match=r"0_mask\.png' is empty"):
-        compare(tmp_path)
+        dataset_measures(tmp_path)
 
 
 def test_the_reader_reads_what_the_writer_wrote(tmp_path):
