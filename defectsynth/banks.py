@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from defectsynth.errors import ImageError, PlanError, SourceError
 from defectsynth.files import list_images, read_image, read_mask
 from defectsynth.formats.mvtec import read_defects
-from defectsynth.images import AnyImage, Mask, content_hash, resize_image, to_rgb8
+from defectsynth.images import AnyImage, Mask, check_image, content_hash, resize_image, to_rgb8
 from defectsynth.rng import Draws
 
 __all__ = ["Banks", "Defect", "DefectBank", "TextureBank"]
@@ -64,19 +65,27 @@ class _Cache(Generic[ValueT]):
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._held = 0
+        self._lock = Lock()
         self._values: OrderedDict[Any, ValueT] = OrderedDict()
 
     def get(self, key: Any, make: Callable[[], ValueT]) -> ValueT:
         """The value of a key, made where it is not held."""
-        if key in self._values:
-            self._values.move_to_end(key)
-            return self._values[key]
-        value = make()
-        self._values[key] = value
-        self._held += value.nbytes
-        while self._held > self._capacity and len(self._values) > 1:
-            self._held -= self._values.popitem(last=False)[1].nbytes
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = make()  # outside the lock: threads may decode side by side
+        with self._lock:
+            if key not in self._values:
+                self._values[key] = value
+                self._held += value.nbytes
+            while self._held > self._capacity and len(self._values) > 1:
+                self._held -= self._values.popitem(last=False)[1].nbytes
         return value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process starts with an empty cache."""
+        return _Cache, (self._capacity,)
 
 
 class TextureBank:
@@ -92,9 +101,12 @@ class TextureBank:
 
     def __init__(self, textures: str | Path | Mapping[str, AnyImage], *, cache_bytes: int = CACHE_BYTES) -> None:
         if isinstance(textures, Mapping):
-            self.root, self._arrays, self.names = None, dict(textures), sorted(textures)
+            self.root, self._arrays = None, {str(name): image for name, image in textures.items()}
+            self.names = sorted(self._arrays)
             if not self.names:
                 raise SourceError("the mapping of textures is empty: give at least one name and image")
+            for name, image in self._arrays.items():
+                check_image(image, f"texture {name!r}")
         else:
             self.root, self._arrays = Path(textures), {}
             self.names = _names_below(self.root, "texture")
@@ -208,17 +220,17 @@ class Banks:
         name = bank.names[draws.integer("name", (0, len(bank) - 1))]
         return name, bank.load(name).hash[:PLAN_HASH_DIGITS]
 
-    def draw_defect(self, draws: Draws, kinds: tuple[str, ...] | None) -> tuple[str, str]:
-        """A defect's name and the first digits of its content hash: every kind as likely, then every picture of it.
-
-        Raises:
-            SourceError: a kind that the bank does not have.
-        """
+    def check_defect_kinds(self, kinds: tuple[str, ...] | None) -> None:
+        """Raises ``SourceError`` for a kind that the defect bank does not have."""
         bank = self.defect_bank()
-        wanted = list(kinds) if kinds else bank.kinds
-        for kind in wanted:
+        for kind in kinds or ():
             if kind not in bank.kinds:
                 raise SourceError(f"defect kind {kind!r} is not in {_where(bank.root)}: it has {', '.join(bank.kinds)}")
+
+    def draw_defect(self, draws: Draws, kinds: tuple[str, ...] | None) -> tuple[str, str]:
+        """A defect's name and the first digits of its content hash: every kind as likely, then every picture of it."""
+        bank = self.defect_bank()
+        wanted = list(kinds) if kinds else bank.kinds
         kind = wanted[draws.integer("kind", (0, len(wanted) - 1))]
         names = [name for name in bank.names if name.startswith(f"{kind}/")]
         name = names[draws.integer("name", (0, len(names) - 1))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,9 +61,14 @@ class Canvases(Protocol):
     def load(self, name: str) -> Canvas:
         """One picture; raises ``ImageError`` or ``RegionError`` where it cannot be used."""
 
+    @abstractmethod
+    def bytes_of(self, name: str) -> int:
+        """Size of its file, 0 where it has none."""
+
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of the names, to see whether a folder is the one that a job began with."""
-        return hashlib.sha256("\n".join(self.names).encode()).hexdigest()[:16]
+        """16 hexadecimal digits of names and sizes, to see whether a folder is the one that a job began with."""
+        listing = "\n".join(f"{name} {self.bytes_of(name)}" for name in self.names)
+        return hashlib.sha256(os.fsencode(listing)).hexdigest()[:16]
 
 
 def open_canvases(images: str, *, roi: str | None = None, size: Size | None = None, max_pixels: int = MAX_PIXELS) -> Canvases:
@@ -77,9 +83,11 @@ def open_canvases(images: str, *, roi: str | None = None, size: Size | None = No
     Raises:
         ImageError: the folder is missing or holds no pictures.
         InputError: an unknown product.
-        RegionError: the ROI is missing.
+        RegionError: the ROI is missing, or given for a built-in product.
     """
     if images.startswith(BUILTIN_PREFIX):
+        if roi is not None:
+            raise RegionError("an ROI is for a folder of pictures: the built-in products lie elsewhere in every picture")
         return _Builtin(images.removeprefix(BUILTIN_PREFIX), size or BUILTIN_SHAPE)
     return _Folder(Path(images), None if roi is None else Path(roi), size, max_pixels)
 
@@ -95,6 +103,9 @@ class _Builtin(Canvases):
         self.names = [f"{name}/{index:03d}" for index in range(BUILTIN_COUNT) for name in products]
         self._shape = shape
 
+    def bytes_of(self, name: str) -> int:
+        return 0
+
     def load(self, name: str) -> Canvas:
         product, _, index = name.partition("/")
         image = samples.product(product, int(index), self._shape).image
@@ -108,6 +119,9 @@ class _Folder(Canvases):
         if roi is not None and not roi.exists():
             raise RegionError(f"ROI {str(roi)!r} does not exist: give a folder of masks or one mask file")
 
+    def bytes_of(self, name: str) -> int:
+        return (self._folder / name).stat().st_size
+
     def load(self, name: str) -> Canvas:
         whole = read_image(self._folder / name, max_pixels=self._max_pixels)
         content = content_hash(whole)
@@ -116,6 +130,10 @@ class _Folder(Canvases):
             whole = resize_image(whole, self._size)
             roi = None if roi is None else resize_mask(roi, self._size)
         image, alpha = (whole, None) if name.endswith(".npy") else split_alpha(whole)
+        roi = _seen(roi, alpha)
+        if roi is not None and not roi.any():
+            size = f"{roi.shape[1]} x {roi.shape[0]}"
+            raise RegionError(f"the ROI of {name!r} is empty at {size} pixels: mark where a defect may lie")
         return Canvas(name, image, alpha, roi, content)
 
     def _read_roi(self, name: str, image: AnyImage) -> Mask | None:
@@ -141,3 +159,11 @@ class _Folder(Canvases):
             if path.is_file():
                 return path
         raise RegionError(f"picture {name!r} has no ROI: expected {str(candidates[0])!r} or {str(candidates[1])!r}")
+
+
+def _seen(roi: Mask | None, alpha: AnyImage | None) -> Mask | None:
+    """The ROI without the pixels that are wholly transparent: a defect there could not be seen."""
+    if alpha is None or alpha.all():
+        return roi
+    opaque = np.where(alpha[:, :, 0] > 0, np.uint8(255), np.uint8(0))
+    return opaque if roi is None else np.minimum(roi, opaque)

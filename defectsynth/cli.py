@@ -38,6 +38,7 @@ __all__ = ["app", "main"]
 
 SKIPPED_EXIT = 3
 INTERRUPTED_EXIT = 130
+DATASET_NORMALS = 0.2
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__
@@ -91,8 +92,13 @@ def render(
     size: Size = None,
     format: Annotated[FormatChoice, typer.Option(help="Layout on disk.")] = FormatChoice.mvtec,
     normal_fraction: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the labelled pictures that stay normal (test/good).")
-    ] = 0.2,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of labelled pictures that stay normal (test/good): the recipe's own, or 0.2 if it has none.",
+        ),
+    ] = None,
     train_fraction: Annotated[
         float,
         typer.Option(min=0, max=0.999, help="Share of the normal pictures that go to train/good; the others are painted on."),
@@ -108,7 +114,10 @@ def render(
     as_json: AsJson = False,
 ) -> None:
     """Render a labelled dataset of defects from photographs of good parts."""
-    chosen = load_recipe(recipe).model_copy(update={"normal_fraction": normal_fraction}).with_settings(settings or [])
+    chosen = load_recipe(recipe)
+    if normal_fraction is not None or chosen.normal_fraction == 0:
+        chosen = chosen.model_copy(update={"normal_fraction": DATASET_NORMALS if normal_fraction is None else normal_fraction})
+    chosen = chosen.with_settings(settings or [])
     job = _job(images, roi, textures, defects, exclude, count, seed, size, train_fraction, max_pixels)
     with _progress("rendering") as report:
         result = render_dataset(
@@ -126,12 +135,10 @@ def render(
     else:
         kinds = ", ".join(f"{kind} {number}" for kind, number in result.kinds.items())
         rate = (result.pictures - result.resumed) / max(result.seconds, 1e-9)
-        console.print(
-            f"{result.pictures} pictures in {out} ({kinds}), {result.seconds:.1f} s, {rate:.0f} pictures/s", highlight=False
-        )
-        console.print(f"look at {out / 'preview.png'}", highlight=False)
+        typer.echo(f"{result.pictures} pictures in {out} ({kinds}), {result.seconds:.1f} s, {rate:.0f} pictures/s")
+        typer.echo(f"look at {out / 'preview.png'}")
         if result.skipped:
-            messages.print(f"{result.skipped} pictures were skipped: see {out / 'skipped.jsonl'}", highlight=False)
+            typer.echo(f"{result.skipped} pictures were skipped: see {out / 'skipped.jsonl'}", err=True)
     raise typer.Exit(SKIPPED_EXIT if result.skipped else 0)
 
 
@@ -159,7 +166,7 @@ def preview(
         canvas = canvases.load(task.canvas)
         samples.append(synthesizer(canvas.image, index=task.number, roi=canvas.roi))
     write_image(out, contact_sheet(samples, cell=cell))
-    console.print(f"{len(samples)} samples in {out}", highlight=False)
+    typer.echo(f"{len(samples)} samples in {out}")
 
 
 @app.command()
@@ -179,7 +186,7 @@ def stats(
         return
     console.print(_stats_table(comparison, dataset, against))
     for measure in MEASURES:
-        console.print(f"{measure.name}: {measure.meaning}", style="dim", highlight=False)
+        typer.echo(f"{measure.name}: {measure.meaning}")
 
 
 def _stats_table(comparison: Comparison, dataset: Path, against: Path | None) -> Table:
@@ -224,7 +231,7 @@ def verify(
     if as_json:
         print(json.dumps({"pictures": result.pictures, "problems": result.problems}))
     elif not result.problems:
-        console.print(f"{result.pictures} pictures are what their plans paint", highlight=False)
+        typer.echo(f"{result.pictures} pictures are what their plans paint")
     if result.problems and not as_json:
         raise VerificationError(f"{len(result.problems)} problems in {str(dataset)!r}:\n  " + "\n  ".join(result.problems))
     raise typer.Exit(VerificationError.exit_code if result.problems else 0)
@@ -266,13 +273,13 @@ def check_recipe(
     """Check a recipe; a broken one is an error that names the key, the value and the rule."""
     found = load_recipe(recipe).with_settings(settings or [])
     needs = " and ".join(sorted(found.needs)) or "nothing but normal pictures"
-    console.print(f"recipe {found.name!r} is sound: {len(found.kinds)} kinds, needs {needs}", highlight=False)
+    typer.echo(f"recipe {found.name!r} is sound: {len(found.kinds)} kinds, needs {needs}")
 
 
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        console.print(__version__, highlight=False)
+        typer.echo(__version__)
         raise typer.Exit
 
 
@@ -281,7 +288,7 @@ def main() -> None:
     try:
         app()
     except DefectSynthError as error:
-        messages.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        typer.secho(f"error: {error}", fg="red", err=True)
         raise SystemExit(error.exit_code) from None
 
 
@@ -326,9 +333,11 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+    if len(parts) > 2 or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
         raise InputError(f"size {text!r} is not a size: write 256 or 640x480 (width x height)")
     width, height = int(parts[0]), int(parts[-1])
+    if width * height > MAX_PIXELS:
+        raise InputError(f"size {text!r} is {width * height:,} pixels: at most {MAX_PIXELS:,} are painted")
     return height, width
 
 
@@ -349,7 +358,7 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
             task = bar.add_task(what, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
     except KeyboardInterrupt:
-        messages.print("interrupted: what was written stays; `render --resume` goes on from there", highlight=False)
+        typer.echo("interrupted: what was written stays; `render --resume` goes on from there", err=True)
         raise typer.Exit(INTERRUPTED_EXIT) from None
 
 

@@ -61,7 +61,7 @@ class RecipeError(DefectSynthError, ValueError):
 
 
 class PlanError(DefectSynthError, ValueError):
-    """A plan that cannot be read, or does not belong to this picture or these sources."""
+    """A plan that cannot be read, or that was drawn for another picture's size, an ROI, or other sources."""
 
     exit_code = 2
 

@@ -6,9 +6,11 @@ can (more than four channels, colour float32). A file is written whole or not at
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -16,21 +18,24 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from defectsynth.errors import ImageError, StorageError
-from defectsynth.images import AnyImage, Mask, check_image, full_scale
+from defectsynth.images import AnyImage, Mask, check_image
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "encode_image",
+    "find_images",
     "list_images",
     "lossless_suffix",
     "read_image",
     "read_mask",
+    "storage_error",
     "write_bytes",
     "write_image",
 ]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".npy"})
+_FIRST_GREY = 32  # a mask file whose values are all smaller holds labels, not grey levels
 MAX_PIXELS = 178_956_970
 """Largest picture that is decoded (Pillow's own limit); a header that claims more is refused before any memory is taken."""
 
@@ -45,14 +50,20 @@ def list_images(folder: Path, what: str = "image") -> list[Path]:
         raise ImageError(f"{what} folder {str(folder)!r} does not exist: check the path")
     if not folder.is_dir():
         raise ImageError(f"{what} folder {str(folder)!r} is a file: give the folder that holds the pictures")
+    found = find_images(folder)
+    if not found:
+        kinds = " ".join(sorted(IMAGE_SUFFIXES))
+        raise ImageError(f"{what} folder {str(folder)!r} holds no pictures: it needs files that end in {kinds}")
+    return found
+
+
+def find_images(folder: Path) -> list[Path]:
+    """The same, or an empty list."""
     found = [
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not path.name.startswith(".")
     ]
-    if not found:
-        kinds = " ".join(sorted(IMAGE_SUFFIXES))
-        raise ImageError(f"{what} folder {str(folder)!r} holds no pictures: it needs files that end in {kinds}")
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
@@ -64,7 +75,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> AnyImage:
     """
     try:
         if path.suffix.lower() == ".npy":
-            return _read_npy(path)
+            return _read_npy(path, max_pixels)
         with Image.open(path) as picture:
             _check_pixels(path, picture.size, max_pixels)
             if _needs_opencv(path, picture):
@@ -76,23 +87,26 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> AnyImage:
         claimed = re.search(r"\d+", str(error))
         raise ImageError(_too_large(path, claimed.group() if claimed else "too many", max_pixels)) from None
     except UnidentifiedImageError:
+        if path.suffix.lower() in (".tif", ".tiff"):  # float colour: Pillow does not know it, OpenCV does
+            return _read_with_opencv(path)
         raise ImageError(f"picture {str(path)!r} is not a picture that can be read: remove it or save it again") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, cv2.error) as error:
         if isinstance(error, ImageError):
             raise
         raise ImageError(f"picture {str(path)!r} is damaged ({error}): remove it or save it again") from None
 
 
 def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS) -> Mask:
-    """One mask file as ``(H, W)`` uint8, 0 or 255: set where its first channel is at least half of full scale.
+    """One mask file as ``(H, W)`` uint8, 0 or 255, from its first channel.
 
-    A file whose largest value is 1 (a label image) counts as set where it is 1.
+    Set where the value is at least half of the file's own largest one, so that 0/255, 0/100 and 16-bit masks all work; in a
+    file whose values are all below 32 (labels) set where it is not zero.
     """
     image = read_image(path, max_pixels=max_pixels)
     plane = image if image.ndim == 2 else image[:, :, 0]
     top = float(plane.max())
-    limit = 1.0 if plane.dtype != np.float32 and top == 1 else full_scale(plane.dtype) / 2
-    return np.where(plane >= limit, np.uint8(255), np.uint8(0))
+    labels = plane.dtype != np.float32 and top < _FIRST_GREY
+    return np.where((plane > 0) if labels else (plane >= top / 2) & (plane > 0), np.uint8(255), np.uint8(0))
 
 
 def write_image(path: Path, image: AnyImage) -> None:
@@ -110,6 +124,10 @@ def encode_image(image: AnyImage, suffix: str) -> bytes:
         return _encode_gray_alpha(planes, suffix)
     if channels not in (1, 3, 4) or image.dtype == np.float32:
         raise StorageError(f"an image {image.shape} {image.dtype} does not fit into {suffix}: write it as .npy")
+    if suffix not in IMAGE_SUFFIXES:
+        raise StorageError(
+            f"{suffix or 'a name without suffix'!r} is no picture format: use one of {' '.join(sorted(IMAGE_SUFFIXES))}"
+        )
     if channels >= 3:
         planes = cv2.cvtColor(planes, cv2.COLOR_RGB2BGR if channels == 3 else cv2.COLOR_RGBA2BGRA)
     done, encoded = cv2.imencode(suffix, np.ascontiguousarray(planes))
@@ -137,8 +155,18 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {str(path)!r} ({error.strerror}): free some space or choose another folder") from None
+        with suppress(OSError):
+            temporary.unlink()
+        raise storage_error(path, error) from None
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """What to tell of a file that could not be written."""
+    if isinstance(error, StorageError):
+        return error
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    way_out = "free some space or choose another folder" if full else "choose another folder, or make this one writable"
+    return StorageError(f"cannot write {str(path)!r} ({error.strerror}): {way_out}")
 
 
 def _check_pixels(path: Path, size: tuple[int, int], max_pixels: int) -> None:
@@ -180,8 +208,11 @@ def _read_with_opencv(path: Path) -> AnyImage:
     return check_image(image, f"picture {str(path)!r}")
 
 
-def _read_npy(path: Path) -> AnyImage:
-    return check_image(np.load(path, allow_pickle=False), f"picture {str(path)!r}")
+def _read_npy(path: Path, max_pixels: int) -> AnyImage:
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # reads the header only
+    if mapped.ndim >= 2:
+        _check_pixels(path, (mapped.shape[1], mapped.shape[0]), max_pixels)
+    return check_image(np.array(mapped), f"picture {str(path)!r}")
 
 
 def _npy_bytes(image: AnyImage) -> bytes:

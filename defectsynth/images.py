@@ -49,6 +49,8 @@ def check_image(image: Any, name: str = "image") -> AnyImage:
         raise ImageError(f"{name} has dtype {image.dtype}: give uint8, uint16, or float32 in [0, 1] (image.astype(np.float32))")
     if image.dtype == np.float32:
         low, high = float(image.min()), float(image.max())
+        if np.isnan(low):
+            raise ImageError(f"{name} holds NaN: float32 images lie in [0, 1]; replace what is not a number first")
         if not (low >= 0.0 and high <= 1.0):
             raise ImageError(
                 f"{name} has values from {low} to {high}: float32 images lie in [0, 1]; divide by the full scale first"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from defectsynth.canvases import Canvases, open_canvases
-from defectsynth.errors import StorageError
+from defectsynth.errors import SourceError, StorageError
 from defectsynth.files import MAX_PIXELS
 from defectsynth.masks.control import count_pieces
 from defectsynth.recipe import Recipe
@@ -21,7 +22,7 @@ from defectsynth.sample import AnomalySample
 from defectsynth.spec import Spec, describe
 from defectsynth.synthesizer import AnomalySynthesizer
 
-__all__ = ["Job", "Task", "measured", "read_job", "read_manifest"]
+__all__ = ["Job", "Task", "measured", "read_job", "read_manifest", "recipe_hash"]
 
 JOB_FILE = "render.json"
 RECIPE_FILE = "recipe.yaml"
@@ -41,7 +42,8 @@ class Job(Spec):
         size: ``(H, W)``, or None for each picture's own.
         train_fraction: share of the normal pictures that go to ``train/good`` as they are; the others are painted on.
         max_pixels: larger picture files are refused.
-        canvases: fingerprint of the normal pictures' names; filled in by ``render``.
+        canvases: fingerprint of the normal pictures' names and sizes; filled in by ``render``.
+        recipe: hash of ``recipe.yaml``; filled in by ``render``.
     """
 
     images: str
@@ -55,13 +57,17 @@ class Job(Spec):
     train_fraction: float = Field(default=0.5, ge=0.0, lt=1.0)
     max_pixels: int = Field(default=MAX_PIXELS, ge=1)
     canvases: str = ""
+    recipe: str = ""
 
     def open_canvases(self) -> Canvases:
         """The normal pictures."""
         return open_canvases(self.images, roi=self.roi, size=self.size, max_pixels=self.max_pixels)
 
     def synthesizer(self, recipe: Recipe, *, guard: bool = True) -> AnomalySynthesizer:
-        """The synthesizer; banks that the recipe does not need are not opened."""
+        """The synthesizer; banks that the recipe does not need are not opened, but must be there."""
+        for folder in (self.textures, self.defects, *(self.exclude if guard else ())):
+            if folder is not None and not Path(folder).is_dir():
+                raise SourceError(f"source folder {folder!r} does not exist: check the path")
         return AnomalySynthesizer(
             recipe,
             textures=self.textures if "textures" in recipe.needs else None,
@@ -107,6 +113,8 @@ def read_job(root: Path) -> tuple[Job, Recipe]:
     try:
         job = Job.model_validate_json(path.read_text(encoding="utf-8"))
         return job, Recipe.from_yaml((root / RECIPE_FILE).read_text(encoding="utf-8"), str(root / RECIPE_FILE))
+    except UnicodeDecodeError as error:
+        raise StorageError(f"{str(path)!r} or the recipe beside it is not text ({error}): render again") from None
     except OSError as error:
         raise StorageError(
             f"{str(root)!r} is not a dataset that `defectsynth render` began ({error.strerror}: {error.filename})"
@@ -123,15 +131,35 @@ def read_manifest(path: Path) -> Iterator[dict[str, Any]]:
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise StorageError(f"manifest {str(path)!r} is not text ({error}): render again") from None
     except OSError as error:
         raise StorageError(f"manifest {str(path)!r} cannot be read ({error.strerror}): is this a rendered dataset?") from None
-    for number, line in enumerate(lines[:-1], start=1):  # the last entry is empty, or a line without its end
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError as error:
-            raise StorageError(
-                f"line {number} of manifest {str(path)!r} is damaged ({error}): render again with --resume"
-            ) from None
+    seen: set[tuple[str, int]] = set()
+    for number, text in enumerate(lines[:-1], start=1):  # the last entry is empty, or a line without its end
+        line = _parse_line(text, f"line {number} of manifest {str(path)!r}")
+        if (line["split"], line["number"]) in seen:
+            raise StorageError(f"line {number} of manifest {str(path)!r} lists {line['file']!r} again: render again")
+        seen.add((line["split"], line["number"]))
+        yield line
+
+
+def _parse_line(text: str, where: str) -> dict[str, Any]:
+    try:
+        line = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise StorageError(f"{where} is damaged ({error}): render again with --resume") from None
+    needed = {"file": str, "split": str, "number": int, "kind": str, "normal": str, "normal_hash": str}
+    needed |= {"plan": dict} if isinstance(line, dict) and line.get("split") == "test" else {}
+    for key, kind in needed.items():
+        if not isinstance(line, dict) or not isinstance(line.get(key), kind):
+            raise StorageError(f"{where} has no {key!r}: render again with --resume")
+    return dict(line)
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """16 hexadecimal digits of ``recipe.yaml``."""
+    return hashlib.sha256(recipe.to_yaml().encode()).hexdigest()[:16]
 
 
 def measured(sample: AnomalySample) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from defectsynth import rng
 
-__all__ = ["fbm", "perlin", "perlin_from_gradients", "smooth"]
+__all__ = ["fbm", "fbm_at", "perlin", "perlin_from_gradients", "smooth"]
 
 FloatField = npt.NDArray[np.float32]
 
@@ -61,7 +61,7 @@ def _axis(size: int, pitch: float) -> _Axis:
     position = (np.arange(size) + 0.5) * pitch
     cell = np.floor(position).astype(np.intp)
     offset = position - cell
-    fade = offset**3 * (offset * (offset * 6.0 - 15.0) + 10.0)
+    fade = _fade(offset)
     weights = _quantise(np.stack([1.0 - fade, fade]), _WEIGHT_STEP)
     offsets = _quantise(np.stack([(1.0 - fade) * offset, fade * (offset - 1.0)]), _WEIGHT_STEP)
     first = np.flatnonzero(np.diff(cell, prepend=-1))
@@ -140,6 +140,36 @@ def fbm(
         norm += strength
         strength *= persistence
     return total / np.float32(norm)
+
+
+def fbm_at(
+    seed: int, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64], octaves: int = 1, persistence: float = 0.5
+) -> FloatField:
+    """``fbm`` at any lattice coordinates ``(H, W)`` from 0 up; slower, for pictures whose turned canvas would be far larger."""
+    total, strength, norm = np.zeros(y.shape), 1.0, 0.0
+    for octave in range(octaves):
+        scale = 2.0**octave
+        total += strength * _perlin_at(seed, y * scale, x * scale, octave)
+        norm += strength
+        strength *= persistence
+    return (total * (_SCALE / norm)).astype(np.float32)
+
+
+def _perlin_at(seed: int, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64], tag: int) -> npt.NDArray[np.float64]:
+    top, left = np.floor(np.maximum(y, 0.0)).astype(np.intp), np.floor(np.maximum(x, 0.0)).astype(np.intp)
+    index = rng.words(seed, (int(top.max()) + 2, int(left.max()) + 2), tag) & np.uint32(_DIRECTIONS - 1)
+    total = np.zeros(y.shape)
+    for down in (0, 1):
+        for right in (0, 1):
+            gradient_y, gradient_x = _direction_table()[:, index[top + down, left + right]]
+            from_y, from_x = y - top - down, x - left - right
+            total += _fade(1.0 - np.abs(from_y)) * _fade(1.0 - np.abs(from_x)) * (gradient_y * from_y + gradient_x * from_x)
+    return total
+
+
+def _fade(offset: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The quintic fade of offsets in [0, 1]."""
+    return offset**3 * (offset * (offset * 6.0 - 15.0) + 10.0)
 
 
 def smooth(low: float, high: float, values: FloatField) -> FloatField:

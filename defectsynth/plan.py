@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import SerializeAsAny, ValidationError
+from pydantic import Field, SerializeAsAny, ValidationError
 
 from defectsynth.blends import BLEND_PARAMS, BlendParams
 from defectsynth.errors import PlanError
@@ -37,14 +37,16 @@ class Plan(Spec):
     Attributes:
         seed: the dataset's seed.
         index: the sample's index.
+        shape: ``(H, W)`` of the picture that it was drawn for.
         attempt: how many plans were refused before this one, because they gave nothing to see inside the ROI.
         foreground: the method that found the ROI, or ``given`` where the caller gave it.
         anomalies: the defects in the order in which they are painted; none for a normal picture.
     """
 
-    seed: int
-    index: int
-    attempt: int = 0
+    seed: int = Field(ge=0, lt=2**64)
+    index: int = Field(ge=0, lt=2**64)
+    shape: tuple[int, int]
+    attempt: int = Field(default=0, ge=0)
     foreground: str = "none"
     anomalies: tuple[AnomalyPlan, ...] = ()
 

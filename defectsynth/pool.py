@@ -6,9 +6,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import connection
 from typing import Any, TypeVar
@@ -54,7 +55,8 @@ def _run_in_processes(
         workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(make, arguments)
     )
     try:
-        pending: set[Future[list[Any]]] = {executor.submit(_run_chunk, chunk) for chunk in islice(chunks, workers * _AHEAD)}
+        with _interrupts_ignored():  # the workers inherit it, so an interrupt while they start is the parent's alone
+            pending: set[Future[list[Any]]] = {executor.submit(_run_chunk, chunk) for chunk in islice(chunks, workers * _AHEAD)}
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             pending |= {executor.submit(_run_chunk, chunk) for chunk in islice(chunks, len(done))}
@@ -66,6 +68,18 @@ def _run_in_processes(
         ) from None
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 _function: Callable[[Any], Any] | None = None

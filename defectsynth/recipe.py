@@ -21,6 +21,8 @@ from defectsynth.spec import CountRange, Spec, closest, describe
 
 __all__ = ["AnomalyKind", "ForegroundRule", "Recipe", "load_recipe", "preset_names"]
 
+MOST_ANOMALIES = 255
+"""Defects in one picture: their numbers fit into 8 bits."""
 RESERVED_KINDS = frozenset({"good", "combined"})
 
 
@@ -98,6 +100,13 @@ class Recipe(Spec):
         """``foreground: none`` is short for ``foreground: {method: none}``."""
         return {"method": value} if isinstance(value, str) else value
 
+    @field_validator("anomalies_per_image_range")
+    @classmethod
+    def _few(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if value[1] > MOST_ANOMALIES:
+            raise ValueError(f"{list(value)} leaves its limits: a picture gets at most {MOST_ANOMALIES} defects")
+        return value
+
     @field_validator("kinds")
     @classmethod
     def _names(cls, kinds: dict[str, AnomalyKind]) -> dict[str, AnomalyKind]:
@@ -131,7 +140,7 @@ class Recipe(Spec):
             RecipeError: it is not YAML, or breaks a rule; the message names each key, value and rule.
         """
         try:
-            values = yaml.safe_load(text)
+            values = yaml.load(text, _Loader)
         except yaml.YAMLError as error:
             raise RecipeError(f"recipe {name!r} is not YAML: {' '.join(str(error).split())}") from None
         if not isinstance(values, Mapping):
@@ -159,7 +168,11 @@ class Recipe(Spec):
             path, equals, text = setting.partition("=")
             if not equals:
                 raise RecipeError(f"setting {setting!r} has no '=': write path=value, e.g. kinds.*.mask.area_range=[0.01,0.06]")
-            _assign(values, path.strip().split("."), yaml.safe_load(text), setting)
+            try:
+                value = yaml.load(text, _Loader)
+            except yaml.YAMLError as error:
+                raise RecipeError(f"setting {setting!r}: the value is not YAML: {' '.join(str(error).split())}") from None
+            _assign(values, path.strip().split("."), value, setting)
         return Recipe.from_mapping(values, f"{self.name} with {', '.join(settings)}" if settings else self.name)
 
 
@@ -175,6 +188,8 @@ def load_recipe(recipe: Recipe | str | Path | Mapping[str, Any]) -> Recipe:
         return Recipe.from_mapping(recipe)
     if isinstance(recipe, str) and recipe in preset_names():
         return Recipe.from_yaml(_preset_text(recipe), recipe)
+    if not isinstance(recipe, (str, Path)):
+        raise RecipeError(f"recipe is a {type(recipe).__name__}: give a preset's name, a .yaml file, a mapping or a Recipe")
     path = Path(recipe)
     if path.suffix.lower() not in (".yaml", ".yml"):
         known = preset_names()
@@ -213,3 +228,14 @@ def _assign(values: Any, path: list[str], value: Any, setting: str) -> None:
             _assign(values[name], rest, value, setting)
         else:
             values[name] = value
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error: the first one would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"the key {key!r} stands twice, {node.start_mark}")
+        return super().construct_mapping(node, deep)

@@ -22,10 +22,11 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
+from defectsynth.canvases import BUILTIN_PREFIX
 from defectsynth.errors import DefectSynthError, StorageError
-from defectsynth.files import write_bytes, write_image
-from defectsynth.formats.mvtec import NORMAL_KIND, write_mvtec
-from defectsynth.job import JOB_FILE, MANIFEST_FILE, RECIPE_FILE, Job, Task, measured, read_job, read_manifest
+from defectsynth.files import storage_error, write_bytes, write_image
+from defectsynth.formats.mvtec import NORMAL_KIND, mask_path, write_mvtec
+from defectsynth.job import JOB_FILE, MANIFEST_FILE, RECIPE_FILE, Job, Task, measured, read_job, read_manifest, recipe_hash
 from defectsynth.plan import Plan
 from defectsynth.pool import run_tasks
 from defectsynth.preview import contact_sheet
@@ -97,7 +98,8 @@ def render(
     """
     started = perf_counter()
     canvases = job.open_canvases()
-    job = job.model_copy(update={"canvases": canvases.fingerprint()})
+    job = job.model_copy(update={"canvases": canvases.fingerprint(), "recipe": recipe_hash(recipe)})
+    _refuse_overlap(out, job)
     job.synthesizer(recipe)  # every error of the recipe, its banks and the leakage guard before anything is written
     _prepare(out, job, recipe, resume, overwrite)
     tasks = job.tasks(canvases)
@@ -105,9 +107,9 @@ def render(
     open_tasks = [task for task in tasks if (task.split, task.number) not in finished]
     resumed = len(tasks) - len(open_tasks)
     skipped: list[Line] = []
-    with _open_partial(out, finished) as partial:
-        results = run_tasks(_Renderer, (job, recipe, out, on_error), open_tasks, workers)
-        try:
+    results = run_tasks(_Renderer, (job, recipe, out, on_error), open_tasks, workers)
+    try:
+        with _open_partial(out, finished) as partial:
             for done, line in enumerate(results, start=resumed + 1):
                 if "error" in line:
                     skipped.append(line)
@@ -117,10 +119,10 @@ def render(
                     partial.flush()
                 if progress:
                     progress(done, len(tasks))
-        except OSError as error:
-            raise _storage_error(out, error) from None
-        finally:
-            results.close()
+    except OSError as error:
+        raise storage_error(out, error) from None
+    finally:
+        results.close()
     _finish(out, job, recipe, tasks, finished, skipped)
     return _report(out, finished, skipped, resumed, perf_counter() - started)
 
@@ -161,13 +163,30 @@ class _Renderer:
 # --- the folder -----------------------------------------------------------------------------------------------------------
 
 
+def _refuse_overlap(out: Path, job: Job) -> None:
+    """An output inside an input would become input the next time; an input inside the output could be deleted with it."""
+    inputs = {"images": job.images, "roi": job.roi, "textures": job.textures, "defects": job.defects}
+    named = [(name, folder) for name, folder in inputs.items() if folder and not folder.startswith(BUILTIN_PREFIX)]
+    target = out.resolve()
+    for name, folder in [*named, *(("exclude", folder) for folder in job.exclude)]:
+        source = Path(folder).resolve()
+        if source == target or source.is_relative_to(target) or target.is_relative_to(source):
+            raise StorageError(
+                f"output folder {str(out)!r} and {name} {folder!r} lie inside each other: choose another output folder"
+            )
+
+
 def _prepare(out: Path, job: Job, recipe: Recipe, resume: bool, overwrite: bool) -> None:
     """Makes ``out`` ready for this job, or says why it cannot be."""
-    if out.exists() and not out.is_dir():
+    try:
+        taken = out.exists() and not out.is_dir()
+    except OSError as error:
+        raise storage_error(out, error) from None
+    if taken:
         raise StorageError(f"output {str(out)!r} is a file: choose a folder")
     holds_something = out.is_dir() and any(out.iterdir())
     if holds_something and resume:
-        _check_same(out, job, recipe)
+        _check_same(out, job)
         for leftover in out.rglob(".*.tmp"):
             leftover.unlink(missing_ok=True)
         return
@@ -181,18 +200,17 @@ def _prepare(out: Path, job: Job, recipe: Recipe, resume: bool, overwrite: bool)
     write_bytes(out / RECIPE_FILE, recipe.to_yaml().encode())
 
 
-def _check_same(out: Path, job: Job, recipe: Recipe) -> None:
+def _check_same(out: Path, job: Job) -> None:
     try:
-        begun, begun_recipe = read_job(out)
+        begun, _ = read_job(out)
     except StorageError as error:
-        raise StorageError(f"nothing to resume: {error}; give --overwrite or another folder") from None
+        raise StorageError(f"nothing to resume: {error}; choose an empty folder and leave --resume out") from None
+    names = {"canvases": "the normal pictures", "recipe": "the recipe"}
     changed = [
-        f"{key} was {getattr(begun, key)!r} and is {getattr(job, key)!r}"
+        f"{names[key]} changed" if key in names else f"{key} was {getattr(begun, key)!r} and is {getattr(job, key)!r}"
         for key in Job.model_fields
         if getattr(begun, key) != getattr(job, key)
     ]
-    if begun_recipe != recipe:
-        changed.append("the recipe is another one")
     if changed:
         raise StorageError(
             f"the run in {str(out)!r} cannot be resumed with other settings: {'; '.join(changed)}. "
@@ -220,7 +238,12 @@ def _finished(out: Path) -> dict[tuple[str, int], Line]:
     """The lines of an earlier run whose files are there."""
     path = next((out / name for name in (MANIFEST_FILE, PARTIAL_FILE) if (out / name).is_file()), None)
     lines = [] if path is None else list(read_manifest(path))
-    return {(line["split"], line["number"]): line for line in lines if (out / line["file"]).is_file()}
+    return {(line["split"], line["number"]): line for line in lines if _is_written(out, line)}
+
+
+def _is_written(out: Path, line: Line) -> bool:
+    picture = out / line["file"]
+    return picture.is_file() and (line["kind"] == NORMAL_KIND or mask_path(out, line["kind"], picture.stem).is_file())
 
 
 def _open_partial(out: Path, finished: dict[tuple[str, int], Line]) -> IO[str]:
@@ -256,7 +279,7 @@ def _preview(job: Job, recipe: Recipe, lines: list[Line]) -> np.ndarray[Any, Any
 
 
 def _dump(line: Line) -> str:
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return json.dumps(line, separators=(",", ":")) + "\n"
 
 
 def _report(
@@ -268,12 +291,4 @@ def _report(
     anomalous = sum(number for kind, number in kinds.items() if kind != NORMAL_KIND)
     return RenderReport(
         str(out), len(finished), anomalous, resumed, len(skipped), round(seconds, 3), dict(sorted(kinds.items()))
-    )
-
-
-def _storage_error(out: Path, error: OSError) -> DefectSynthError:
-    if isinstance(error, DefectSynthError):
-        return error
-    return StorageError(
-        f"cannot write below {str(out)!r} ({error.strerror}): free some space or choose another folder, then --resume"
     )

@@ -39,4 +39,4 @@ class AnomalySample:
     @property
     def is_anomalous(self) -> bool:
         """Whether any pixel is."""
-        return bool(self.plan.anomalies)
+        return bool(self.mask.any())

@@ -15,11 +15,13 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
     model_serializer,
+    model_validator,
 )
 
 __all__ = [
     "AngleRange",
     "AreaRange",
+    "CellsRange",
     "CountRange",
     "FractionRange",
     "Part",
@@ -34,7 +36,16 @@ __all__ = [
 class Spec(BaseModel):
     """A model that refuses unknown keys and never changes; its validator is built when it is first used, not on import."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, defer_build=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, values: Any) -> Any:
+        """YAML reads ``yes`` as true, and true would pass for 1."""
+        for key, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, bool) and key in cls.model_fields and cls.model_fields[key].annotation is not bool:
+                raise ValueError(f"{key} is {value}: give a number, not yes, no, true or false")
+        return values
 
 
 class Part(Spec):
@@ -74,6 +85,8 @@ AngleRange = Annotated[Range, _within(-360.0, 360.0)]
 """Degrees, anticlockwise."""
 PositiveRange = Annotated[Range, _within(0.0, 1e6, open_low=True)]
 """Both ends above 0."""
+CellsRange = Annotated[Range, _within(0.0, 4096.0, open_low=True)]
+"""Lattice cells along a side, both ends above 0."""
 CountRange = Annotated[tuple[int, int], AfterValidator(_ordered), _within(1, 10_000)]
 """Integers, both ends included."""
 
@@ -136,7 +149,7 @@ class Registry(Generic[PartT]):
         if not isinstance(value, dict) or "kind" not in value:
             raise ValueError(f"{self.what} {value!r} has no 'kind': give one of {known}")
         kind = value["kind"]
-        if kind not in self._classes:
+        if not isinstance(kind, str) or kind not in self._classes:
             raise ValueError(f"{self.what} kind {kind!r} is unknown: the kinds are {known}.{closest(str(kind), self.kinds)}")
         part = self._classes[kind]
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.banks import Banks, DefectBank, TextureBank
-from defectsynth.errors import RecipeError, RegionError, SynthesisError
+from defectsynth.errors import InputError, PlanError, RecipeError, RegionError, SynthesisError
 from defectsynth.images import AnyImage, Box, Mask, bounding_box, check_image, convert, to_float
 from defectsynth.labels import add_degree, mask_of
 from defectsynth.plan import AnomalyPlan, Plan
@@ -34,7 +35,7 @@ class AnomalySynthesizer:
         textures: folder of textures, a mapping of names to images, or a ``TextureBank``, for recipes with ``texture`` sources.
         defects: folder of real defects in the MVTec AD layout, or a ``DefectBank``, for recipes with ``defect`` sources.
         seed: the dataset's seed, 0 to 2**64 - 1.
-        exclude: folders whose pictures no source may share (``LeakageError`` otherwise).
+        exclude: one folder or several whose pictures no source may share (``LeakageError`` otherwise).
 
     Raises:
         RecipeError: the recipe breaks a rule.
@@ -58,16 +59,18 @@ class AnomalySynthesizer:
         textures: TextureBank | str | Path | Mapping[str, AnyImage] | None = None,
         defects: DefectBank | str | Path | None = None,
         seed: int = 0,
-        exclude: Iterable[str | Path] = (),
+        exclude: str | Path | Iterable[str | Path] = (),
     ) -> None:
         self.recipe = load_recipe(recipe)
-        self.seed = seed
+        self.seed = _address("seed", seed)
         self.banks = Banks(
             textures if textures is None or isinstance(textures, TextureBank) else TextureBank(textures),
             defects if defects is None or isinstance(defects, DefectBank) else DefectBank(defects),
         )
         self._check_banks()
-        refuse_leakage(self.banks, [Path(folder) for folder in exclude])
+        self._check_kinds()
+        folders = [exclude] if isinstance(exclude, (str, Path)) else exclude
+        refuse_leakage(self.banks, [Path(folder) for folder in folders])
         self._kinds = list(self.recipe.kinds.items())
         self._weights = [kind.weight for _, kind in self._kinds]
 
@@ -85,13 +88,14 @@ class AnomalySynthesizer:
             SynthesisError: no plan out of ``max_attempts`` gives a visible defect.
         """
         check_image(image)
+        index, shape = _address("index", index), (image.shape[0], image.shape[1])
         if self._is_normal(index):
-            return _normal_sample(image, self._draw(index, 0, "none"))
+            return _normal_sample(image, Plan(seed=self.seed, index=index, shape=shape))
         region = find_region(image, roi, self.recipe.foreground)
         self._check_size(region.mask)
         refused: dict[str, int] = {}
         for attempt in range(self.recipe.max_attempts):
-            plan = self._draw(index, attempt, region.method)
+            plan = self._draw(index, attempt, shape, region.method)
             sample = self._paint(image, plan, region.mask)
             reason = self._refusal(sample, region.mask)
             if reason is None:
@@ -111,6 +115,10 @@ class AnomalySynthesizer:
             PlanError: the plan was drawn for an ROI and none is given, or names sources that are not here or have changed.
         """
         check_image(image)
+        if plan.shape != image.shape[:2]:
+            raise PlanError(
+                f"this plan was drawn for a picture of {plan.shape} and this one is {image.shape[:2]}: resize the picture"
+            )
         if not plan.anomalies:
             return _normal_sample(image, plan)
         return self._paint(image, plan, region_of_plan(image, roi, plan.foreground))
@@ -120,13 +128,11 @@ class AnomalySynthesizer:
     def _is_normal(self, index: int) -> bool:
         return Draws(self.seed, index).chance("normal", self.recipe.normal_fraction)
 
-    def _draw(self, index: int, attempt: int, method: str) -> Plan:
-        if self._is_normal(index):
-            return Plan(seed=self.seed, index=index)
+    def _draw(self, index: int, attempt: int, shape: tuple[int, int], method: str) -> Plan:
         draws = Draws(self.seed, index, attempt=attempt)
         count = draws.integer("anomalies", self.recipe.anomalies_per_image_range)
         anomalies = tuple(self._draw_anomaly(draws.within(str(position))) for position in range(count))
-        return Plan(seed=self.seed, index=index, attempt=attempt, foreground=method, anomalies=anomalies)
+        return Plan(seed=self.seed, index=index, shape=shape, attempt=attempt, foreground=method, anomalies=anomalies)
 
     def _draw_anomaly(self, draws: Draws) -> AnomalyPlan:
         name, kind = self._kinds[draws.weighted("kind", self._weights)]
@@ -201,12 +207,28 @@ class AnomalySynthesizer:
                 f"(min_area {self.recipe.min_area:g} of the picture): enlarge the ROI or lower min_area"
             )
 
+    def _check_kinds(self) -> None:
+        for kind in self.recipe.kinds.values():
+            if kind.weight > 0:
+                kind.mask.check(self.banks)
+                kind.source.check(self.banks)
+
     def _check_banks(self) -> None:
         for need in sorted(self.recipe.needs):
             if getattr(self.banks, need) is None:
                 raise RecipeError(
                     f"recipe {self.recipe.name!r} draws from {need} and none were given: pass {_BANK_OPTIONS[need]}"
                 )
+
+
+def _address(name: str, value: Any) -> int:
+    """A seed or an index as a Python integer; ``Draws`` checks its range."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise InputError(f"{name} is {value!r}: it must be an integer from 0 to 2**64 - 1") from None
+    Draws(*((number, 0) if name == "seed" else (0, number)))
+    return number
 
 
 def _normal_sample(image: AnyImage, plan: Plan) -> AnomalySample:

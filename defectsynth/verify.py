@@ -12,9 +12,9 @@ import numpy as np
 from defectsynth.canvases import Canvas
 from defectsynth.errors import DefectSynthError
 from defectsynth.files import read_image
-from defectsynth.formats.mvtec import NORMAL_KIND
+from defectsynth.formats.mvtec import NORMAL_KIND, mask_path
 from defectsynth.images import AnyImage
-from defectsynth.job import MANIFEST_FILE, Job, measured, read_job, read_manifest
+from defectsynth.job import MANIFEST_FILE, RECIPE_FILE, Job, measured, read_job, read_manifest, recipe_hash
 from defectsynth.plan import Plan
 from defectsynth.pool import run_tasks
 from defectsynth.recipe import Recipe
@@ -57,6 +57,7 @@ def verify(
         DefectSynthError: the normal pictures or the sources cannot be opened.
     """
     job, recipe = read_job(root)
+    changed = [] if job.recipe == recipe_hash(recipe) else [f"{RECIPE_FILE}: is not the recipe that was rendered"]
     job = job.model_copy(update=replacements or {})
     job.open_canvases()
     job.synthesizer(recipe, guard=False)
@@ -66,7 +67,7 @@ def verify(
         result.problems += problems
         if progress:
             progress(done, len(lines))
-    result.problems = sorted(result.problems + _unlisted(root, lines))
+    result.problems = sorted(result.problems + changed + _unlisted(root, lines))
     return result
 
 
@@ -91,7 +92,10 @@ class _Verifier:
     def _compare(self, line: Line, canvas: Canvas) -> list[str]:
         if line["split"] == "train":
             return self._differences(line["file"], canvas.with_alpha(canvas.image))
-        sample = self._synthesizer.paint(canvas.image, Plan.from_dict(line["plan"]), roi=canvas.roi)
+        plan = Plan.from_dict(line["plan"])
+        if (plan.seed, plan.index) != (self._synthesizer.seed, line["number"]):
+            return [f"{line['file']}: its plan is that of sample {plan.index} of seed {plan.seed}"]
+        sample = self._synthesizer.paint(canvas.image, plan, roi=canvas.roi)
         problems = [
             f"{line['file']}: the manifest says {key} {line.get(key)!r}, its plan paints {value!r}"
             for key, value in measured(sample).items()
@@ -112,12 +116,11 @@ class _Verifier:
 
 
 def _mask_file(line: Line) -> str:
-    return f"ground_truth/{line['kind']}/{Path(line['file']).stem}_mask.png"
+    return mask_path(Path(), line["kind"], Path(line["file"]).stem).as_posix()
 
 
 def _unlisted(root: Path, lines: list[Line]) -> list[str]:
     listed = {line["file"] for line in lines} | {_mask_file(line) for line in lines if line["kind"] != NORMAL_KIND}
-    found = {
-        path.relative_to(root).as_posix() for part in ("train", "test", "ground_truth") for path in (root / part).rglob("*.*")
-    }
+    parts = [root / part for part in ("train", "test", "ground_truth")]
+    found = {path.relative_to(root).as_posix() for part in parts for path in part.rglob("*") if path.is_file()}
     return [f"{file}: is not in the manifest" for file in found - listed]

@@ -109,7 +109,7 @@ def test_stats_for_machines_and_as_a_picture(defect_folder, tmp_path):
     assert read_image(tmp_path / "chart.png").shape == (480, 800, 3)
 
 
-@pytest.mark.parametrize("text", ["0", "12x", "axb", "1x2x3", "-5"])
+@pytest.mark.parametrize("text", ["0", "12x", "axb", "1x2x3", "-5", "²"])
 def test_sizes_that_are_none(text, tmp_path):
     with pytest.raises(InputError, match=f"size '{text}' is not a size: write 256 or 640x480"):
         run("preview", "--out", tmp_path / "a.png", f"--size={text}")
@@ -148,3 +148,21 @@ def test_every_error_has_an_exit_code_of_its_family():
         "StorageError": 7,
         "VerificationError": 4,
     }
+
+
+def test_normal_fraction_is_the_recipe_s_own_where_it_has_one(tmp_path, photo_folder):
+    def anomalous(*more: object) -> int:
+        return json.loads(
+            run("render", "--out", tmp_path / "a", "--overwrite", "--images", photo_folder, "--count", 8, "--json", *more)
+        )["anomalous"]
+
+    assert 0 < anomalous("--seed", 3) < 8  # industrial has none: 0.2
+    assert anomalous("--set", "normal_fraction=1") == 0
+    assert anomalous("--normal-fraction", 0) == 8
+
+
+def test_odd_names_are_printed_as_they_are(tmp_path):
+    out = tmp_path / "b[red]x[/a] ü"
+    said = script("render", "--out", out, "--count", 1, "--images", "builtin:plate", "--size", "32", "--train-fraction", 0)
+    assert said.returncode == 0, said.stderr
+    assert f"1 pictures in {out}" in said.stdout

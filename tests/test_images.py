@@ -60,10 +60,37 @@ def test_exif_orientation_is_applied(tmp_path):
 
 
 def test_masks_are_binary_whatever_their_levels(tmp_path):
-    for top in (1, 255, 65535):
-        values = np.array([[0, top], [top, 0]], np.uint16 if top > 255 else np.uint8)
-        write_image(tmp_path / "m.png", values)
-        assert read_mask(tmp_path / "m.png").tolist() == [[0, 255], [255, 0]]
+    for top in (1, 100, 255, 65535):
+        for dtype in (np.uint8, np.uint16):
+            if top <= np.iinfo(dtype).max:
+                write_image(tmp_path / "m.png", np.array([[0, top], [top, 0]], dtype))
+                assert read_mask(tmp_path / "m.png").tolist() == [[0, 255], [255, 0]]
+    write_image(tmp_path / "m.png", np.array([[0, 1, 2], [3, 0, 1]], np.uint8))  # labels
+    assert read_mask(tmp_path / "m.png").tolist() == [[0, 255, 255], [255, 0, 255]]
+    write_image(tmp_path / "m.png", np.zeros((2, 2), np.uint8))
+    assert not read_mask(tmp_path / "m.png").any()
+
+
+def test_float_colour_tiff(tmp_path):
+    image = picture((8, 9, 3), np.float32)
+    cv2.imwrite(str(tmp_path / "a.tif"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    assert (read_image(tmp_path / "a.tif") == image).all()
+
+
+def test_npy_headers_that_claim_too_much(tmp_path):
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (900_000, 900_000)})
+    with pytest.raises(ImageError, match="a.npy'"):
+        read_image(tmp_path / "a.npy")
+    np.save(tmp_path / "b.npy", np.zeros((300, 300), np.uint8))
+    with pytest.raises(ImageError, match="claims 300 x 300 pixels: at most 1,000"):
+        read_image(tmp_path / "b.npy", max_pixels=1000)
+
+
+def test_a_suffix_that_is_no_format(tmp_path):
+    for name in ("sheet", "sheet.xyz"):
+        with pytest.raises(StorageError, match="is no picture format: use one of"):
+            write_image(tmp_path / name, picture((4, 4)))
 
 
 # --- files that cannot be read ------------------------------------------------------------------------------------------
@@ -116,7 +143,7 @@ def test_files_are_listed_in_one_order_and_hidden_ones_left_out(tmp_path):
 
 def test_nothing_half_written_is_left(tmp_path):
     (tmp_path / "folder.png").mkdir()
-    with pytest.raises(StorageError, match=r"cannot write .*folder\.png.*free some space or choose another folder"):
+    with pytest.raises(StorageError, match=r"cannot write .*folder\.png.*choose another folder, or make this one writable"):
         write_bytes(tmp_path / "folder.png", b"data")
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
 

@@ -84,6 +84,18 @@ def test_draem_code_is_what_is_published():
         (("  blob:", "  a/b:"), "kind name 'a/b' becomes a folder"),
         (("name: mine", "name: mine\nnormal_fraction: 2"), r"normal_fraction: .*\(it is 2\)"),
         (("name: mine", "# nothing"), "name: Field required"),
+        (("name: mine", "name: mine\nname: other"), "is not YAML: the key 'name' stands twice"),
+        (("name: mine", "name: mine\nnormal_fraction: yes"), "normal_fraction is True: give a number"),
+        (("name: mine", "name: mine\nmin_area: .inf"), "min_area: "),
+        (("name: mine", "name: mine\nanomalies_per_image_range: [1, 300]"), r"a picture gets at most 255 defects"),
+        (("{kind: perlin}", "{kind: [perlin]}"), r"mask kind \['perlin'\] is unknown"),
+        (("{kind: perlin}", "{kind: perlin, cells_range: [3, 6]}"), "must be powers of two, or set cells_scale to log_uniform"),
+        (("{kind: perlin}", "{kind: perlin, cells_range: [1, 1.0e+6]}"), "leaves its limits"),
+        (("{kind: perlin}", "{kind: outline, components_range: [2, 2]}"), "an outline is one piece"),
+        (
+            ("{kind: perlin}", "{kind: union, masks: [{kind: perlin, area_range: [0.1, 0.2]}, {kind: perlin}]}"),
+            "area_range and components_range belong to the union",
+        ),
     ],
 )
 def test_broken_recipes_say_where_and_why(change, message):
@@ -119,6 +131,7 @@ def test_settings():
         "kinds.*.mask.aera_range=[0,1]": "aera_range",
         "name.x.y=1": "there is nothing below 'x'",
         "kinds.*.mask.area_range=[0.2,0.1]": "is inverted",
+        "name=[1": "the value is not YAML",
     }.items():
         with pytest.raises(RecipeError, match=message):
             recipe.with_settings([setting])
@@ -128,8 +141,8 @@ def test_plans_that_cannot_be_read():
     for text, message in {
         "{": "this is not a plan",
         '{"seed": 1}': "index: Field required",
-        '{"seed": 1, "index": 2, "colour": 3}': "colour: is not a key of this part",
-        '{"seed": 1, "index": "x"}': r"index: .*\(it is 'x'\)",
+        '{"seed": 1, "index": 2, "shape": [4, 4], "colour": 3}': "colour: is not a key of this part",
+        '{"seed": 1, "shape": [4, 4], "index": "x"}': r"index: .*\(it is 'x'\)",
     }.items():
         with pytest.raises(PlanError, match=message):
             Plan.from_json(text)

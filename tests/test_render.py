@@ -341,7 +341,7 @@ def test_rois_that_do_not_fit(tmp_path, photo_folder):
     with pytest.raises(RegionError, match=r"is 5 x 5 but picture 'part_0.*' is 96 x 96: an ROI has the size of its picture"):
         render(job_of(photo_folder, roi=str(tmp_path / "roi.png")), RECIPE, tmp_path / "a")
     write_image(tmp_path / "empty.png", np.zeros((96, 96), np.uint8))
-    with pytest.raises(RegionError, match="the ROI is empty"):
+    with pytest.raises(RegionError, match=r"the ROI of 'part_0.\.png' is empty at 96 x 96 pixels"):
         render(job_of(photo_folder, roi=str(tmp_path / "empty.png")), RECIPE, tmp_path / "b")
     (tmp_path / "rois").mkdir()
     with pytest.raises(RegionError, match=r"picture 'part_0.\.png' has no ROI: expected '.*png' or '.*_mask\.png'"):
@@ -365,8 +365,54 @@ def test_output_folders_in_use(tmp_path, photo_folder, dataset):
         render(job, RECIPE, tmp_path / "mine" / "thesis.txt")
     with pytest.raises(StorageError, match=r"cannot be resumed with other settings: count was 24 and is 2"):
         render(job, RECIPE, dataset, resume=True)
-    with pytest.raises(StorageError, match="the recipe is another one"):
+    with pytest.raises(StorageError, match="cannot be resumed with other settings: the recipe changed"):
         render(job_of(photo_folder), load_recipe("industrial"), dataset, resume=True)
+
+
+def test_output_and_input_may_not_lie_inside_each_other(tmp_path, photo_folder):
+    whole = tmp_path / "set"
+    render(job_of(photo_folder, count=2), RECIPE, whole)
+    before = tree(whole)
+    for images, out in (
+        (whole / "train" / "good", whole),
+        (whole, whole),
+        (whole / "train" / "good", whole / "train" / "good" / "new"),
+    ):
+        with pytest.raises(StorageError, match="lie inside each other: choose another output"):
+            render(job_of(images, count=2), RECIPE, out, overwrite=True)
+    assert tree(whole) == before
+
+
+def test_resume_makes_what_is_missing_and_notices_other_pictures(tmp_path, photo_folder):
+    moved, out = tmp_path / "moved", tmp_path / "set"
+    moved.mkdir()
+    for path in photo_folder.iterdir():
+        (moved / path.name).write_bytes(path.read_bytes())
+    render(job_of(moved, count=6), RECIPE, out)
+    before = tree(out)
+    next((out / "ground_truth").rglob("*_mask.png")).unlink()
+    assert render(job_of(moved, count=6), RECIPE, out, resume=True).resumed == 9
+    assert tree(out) == before
+    write_image(moved / "part_00.png", picture((96, 96, 3)))
+    with pytest.raises(StorageError, match="cannot be resumed with other settings: the normal pictures changed"):
+        render(job_of(moved, count=6), RECIPE, out, resume=True)
+
+
+def test_defects_lie_where_the_picture_is_opaque(tmp_path):
+    rgba = picture((64, 64, 4))
+    rgba[:, :, 3] = 0
+    rgba[10:40, 20:60, 3] = 255
+    write_image(tmp_path / "photos" / "a.png", rgba)
+    render(job_of(tmp_path / "photos", count=6), load_recipe("industrial"), tmp_path / "set")
+    for line in read_manifest(tmp_path / "set" / "manifest.jsonl"):
+        mask = read_image(tmp_path / "set" / "ground_truth" / line["kind"] / f"{line['number']:06d}_mask.png")
+        assert not mask[rgba[:, :, 3] == 0].any()
+
+
+def test_an_roi_for_built_in_products_is_refused(tmp_path):
+    write_image(tmp_path / "roi.png", np.full((256, 256), 255, np.uint8))
+    with pytest.raises(RegionError, match="an ROI is for a folder of pictures"):
+        render(Job(images="builtin:disc", roi=str(tmp_path / "roi.png"), count=1), RECIPE, tmp_path / "set")
 
 
 def test_overwrite_replaces_a_dataset(tmp_path, photo_folder):
@@ -382,6 +428,22 @@ def test_a_damaged_manifest_is_named(tmp_path, photo_folder):
     manifest.write_text("{broken\n" + manifest.read_text())
     with pytest.raises(StorageError, match=r"line 1 of manifest '.*' is damaged"):
         verify(tmp_path / "set")
+    lines = manifest.read_text().splitlines(keepends=True)[1:]
+    for text, message in (
+        (lines[0] + "".join(lines), "line 2 of manifest .* lists .* again"),
+        ("{}\n", "line 1 of manifest .* has no 'file'"),
+        ("[]\n", "line 1 of manifest .* has no 'file'"),
+    ):
+        manifest.write_text(text)
+        with pytest.raises(StorageError, match=message):
+            verify(tmp_path / "set")
+    manifest.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(StorageError, match="is not text"):
+        verify(tmp_path / "set")
+    manifest.write_text("".join(lines))
+    recipe = tmp_path / "set" / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("min_area: 3.0e-05", "min_area: 4.0e-05"))
+    assert verify(tmp_path / "set").problems == ["recipe.yaml: is not the recipe that was rendered"]
     with pytest.raises(StorageError, match="is not a dataset that `defectsynth render` began"):
         verify(tmp_path)
     with contextlib.suppress(OSError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defectsynth import AnomalySynthesizer, Plan, Recipe, load_recipe
-from defectsynth.errors import ImageError, PlanError, RecipeError, RegionError, SynthesisError
+from defectsynth.errors import ImageError, InputError, PlanError, RecipeError, RegionError, SynthesisError
 
 # sizes of its own, so that the smallest picture can hold it
 FREE = {
@@ -243,3 +245,81 @@ def test_textures_and_defects_as_sources(texture_folder, defect_folder):
             assert sample.mask.any()
             assert (sample.image[sample.mask == 0] == image[sample.mask == 0]).all()
             assert (synth.paint(image, Plan.from_json(sample.plan.to_json())).image == sample.image).all()
+
+
+@pytest.mark.parametrize("value", [-1, 2**64, "a", 1.5, None])
+def test_seeds_and_indices_that_are_none(free, value):
+    with pytest.raises(InputError, match="seed is .*: it must be an integer from 0 to"):
+        AnomalySynthesizer(FREE, seed=value)
+    with pytest.raises(InputError, match="index is .*: it must be an integer from 0 to"):
+        free(picture((8, 8)), index=value)
+
+
+def test_numpy_integers_are_integers(free):
+    image = picture((20, 20))
+    for one in (np.int32(5), np.uint64(5), np.uint8(5)):
+        assert (free(image, index=one).image == free(image, index=5).image).all()
+
+
+def test_a_plan_for_another_size_is_refused(free):
+    plan = free.plan(picture((20, 20)))
+    with pytest.raises(PlanError, match=r"drawn for a picture.*\(20, 20\) and this one is \(20, 21\)"):
+        free.paint(picture((20, 21)), plan)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("blend", "opacity"), 5),
+        (("blend", "opacity"), "nan"),
+        (("mask", "cells"), [-1, -1]),
+        (("mask", "octaves"), 100),
+        (("source", "tone"), {"match": 3}),
+        (("source", "family"), "rst"),
+    ],
+)
+def test_plans_with_impossible_numbers(free, path, value):
+    values = free.plan(picture((20, 20))).to_dict()
+    values["anomalies"][0][path[0]][path[1]] = value
+    with pytest.raises(PlanError, match=path[1]):
+        Plan.from_dict(values)
+
+
+@pytest.mark.parametrize("shape", [(40_000, 3), (2, 9_000)])
+def test_long_pictures_take_no_square_canvas(free, shape):
+    image = picture(shape)
+    sample = free(image, index=1)
+    assert sample.mask.any()
+    assert (sample.image[sample.mask == 0] == image[sample.mask == 0]).all()
+
+
+def test_a_synthesizer_goes_to_other_processes_and_threads(texture_folder):
+    recipe = load_recipe("draem-code").with_settings(["normal_fraction=0"])
+    synth = AnomalySynthesizer(recipe, textures=texture_folder, seed=2)
+    image = picture((40, 40, 3))
+    expected = [synth(image, index=index).image.tobytes() for index in range(24)]
+    assert len(pickle.dumps(synth)) < 20_000  # decoded sources stay behind
+    copy = pickle.loads(pickle.dumps(synth))
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(lambda index: copy(image, index=index).image.tobytes(), range(24))) == expected
+    cache = copy.banks.textures._cache
+    assert cache._held == sum(value.nbytes for value in cache._values.values())
+
+
+def test_union_of_outlines_grows_evenly(defect_folder):
+    outline = {"kind": "outline", "scale_range": [0.3, 0.3]}
+    recipe = {
+        "name": "two",
+        "foreground": "none",
+        "kinds": {
+            "two": {
+                "mask": {"kind": "union", "masks": [outline, outline], "area_range": [0.3, 0.3]},
+                "source": {"kind": "procedural"},
+                "blend": {"kind": "linear"},
+            }
+        },
+    }
+    sample = AnomalySynthesizer(recipe, defects=defect_folder)(picture((100, 100, 3)), index=1)
+    rows = np.flatnonzero(sample.mask.any(axis=1))
+    widths = np.count_nonzero(sample.mask, axis=1)[rows]
+    assert np.abs(np.diff(widths)).max() < 40  # no straight cut through the picture

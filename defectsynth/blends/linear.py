@@ -10,6 +10,7 @@ from typing import Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from defectsynth.blends.base import BLEND_PARAMS, BLENDS, BlendParams, BlendSpec
 from defectsynth.images import AnyImage, Mask
@@ -32,8 +33,8 @@ class LinearParams(BlendParams):
     """
 
     kind: Literal["linear"] = "linear"
-    opacity: float
-    edge: float = 0.0
+    opacity: float = Field(ge=0.0, le=1.0)
+    edge: float = Field(default=0.0, ge=0.0, le=1.0)
 
     def blend(self, image: AnyImage, patch: AnyImage, mask: Mask, side: float) -> tuple[AnyImage, npt.NDArray[np.float32]]:
         """See ``BlendParams.blend``; the degree of anomaly is the weight of the source."""

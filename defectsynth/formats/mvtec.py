@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from defectsynth.errors import ImageError
-from defectsynth.files import list_images, lossless_suffix, write_image
+from defectsynth.files import find_images, list_images, lossless_suffix, write_image
 from defectsynth.images import AnyImage, Mask
 
-__all__ = ["NORMAL_KIND", "LabelledPicture", "read_defects", "read_mvtec", "write_mvtec"]
+__all__ = ["NORMAL_KIND", "LabelledPicture", "mask_path", "read_defects", "read_mvtec", "write_mvtec"]
 
 NORMAL_KIND = "good"
 
@@ -75,10 +75,15 @@ def write_mvtec(root: Path, split: str, kind: str, stem: str, image: AnyImage, m
     The mask is written first, so that a picture which is there is complete.
     """
     if mask is not None:
-        write_image(root / "ground_truth" / kind / f"{stem}_mask.png", mask)
+        write_image(mask_path(root, kind, stem), mask)
     path = root / split / kind / f"{stem}{lossless_suffix(image)}"
     write_image(path, image)
     return path
+
+
+def mask_path(root: Path, kind: str, stem: str) -> Path:
+    """Where the mask of a picture lies."""
+    return root / "ground_truth" / kind / f"{stem}_mask.png"
 
 
 def _read_split(root: Path, split: str) -> list[LabelledPicture]:
@@ -90,9 +95,7 @@ def _read_split(root: Path, split: str) -> list[LabelledPicture]:
 
 def _read_kind(root: Path, split: str, kind: str) -> list[LabelledPicture]:
     folder = root / split / kind
-    if not any(folder.iterdir()):
-        return []
-    images = list_images(folder, f"{split}/{kind}")
+    images = find_images(folder)
     if kind == NORMAL_KIND:
         return [LabelledPicture(path, kind, split) for path in images]
     masks = _masks(root / "ground_truth" / kind)
@@ -109,6 +112,6 @@ def _masks(folder: Path) -> dict[str, Path]:
 def _mask_for(image: Path, masks: dict[str, Path]) -> Path:
     if image.stem not in masks:
         kind = image.parent.name
-        expected = image.parents[2] / "ground_truth" / kind / f"{image.stem}_mask.png"
+        expected = mask_path(image.parents[2], kind, image.stem)
         raise ImageError(f"picture {str(image)!r} has no mask: expected {str(expected)!r}")
     return masks[image.stem]

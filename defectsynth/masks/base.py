@@ -11,7 +11,7 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
+from pydantic import Field
 
 from defectsynth.banks import Banks
 from defectsynth.images import Mask
@@ -35,8 +35,8 @@ class MaskParams(Part):
     sizes_itself: ClassVar[bool] = False
     """Whether ``field`` has made the mask as large as ``area`` says, so that its level need not be chosen."""
 
-    area: float | None = None
-    components: int | None = None
+    area: float | None = Field(default=None, gt=0.0, le=1.0)
+    components: int | None = Field(default=None, ge=1)
 
     @abstractmethod
     def field(self, roi: Mask, banks: Banks) -> FloatField:
@@ -69,6 +69,9 @@ class MaskSpec(Part):
     def draw(self, draws: Draws, banks: Banks) -> MaskParams:
         """The parameters of one mask."""
 
+    def check(self, banks: Banks) -> None:
+        """Raises ``SourceError`` where the banks lack what this kind asks of them."""
+
     def requirements(self) -> frozenset[str]:
         """The banks that this part and its parts read."""
         return self.needs
@@ -92,8 +95,3 @@ class MaskSpec(Part):
 
 MASKS: Registry[MaskSpec] = Registry("mask")
 MASK_PARAMS: Registry[MaskParams] = Registry("mask")
-
-
-def binary_field(mask: npt.NDArray[np.bool_]) -> FloatField:
-    """A field that is 1 inside and -1 outside, for kinds that know only in and out."""
-    return np.where(mask, np.float32(1.0), np.float32(-1.0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import SerializeAsAny
+from pydantic import SerializeAsAny, model_validator
 
 from defectsynth.banks import Banks
 from defectsynth.images import Mask
@@ -47,9 +47,23 @@ class IntersectionParams(MaskParams):
 
 
 class _Combination(MaskSpec):
-    """Two masks; their own ``area_range`` and ``components_range`` are not used: the combination's are."""
+    """Two masks without ``area_range`` and ``components_range`` of their own: those of the combination count."""
 
     masks: tuple[_Pair, _Pair]
+
+    @model_validator(mode="after")
+    def _no_inner_controls(self) -> _Combination:
+        for mask in self.masks:
+            if mask.area_range is not None or mask.components_range is not None:
+                raise ValueError(
+                    f"area_range and components_range belong to the {self.kind}, not to its parts: move them there"
+                )
+        return self
+
+    def check(self, banks: Banks) -> None:
+        """Checks both masks."""
+        for mask in self.masks:
+            mask.check(banks)
 
     def requirements(self) -> frozenset[str]:
         """The banks that either mask reads."""

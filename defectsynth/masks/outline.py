@@ -12,12 +12,12 @@ from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from defectsynth.affine import Matrix, about, of_resampled, rotation
 from defectsynth.banks import Banks, Defect
 from defectsynth.images import Mask, bounding_box
-from defectsynth.masks.base import MASK_PARAMS, MASKS, MaskParams, MaskSpec, binary_field
+from defectsynth.masks.base import MASK_PARAMS, MASKS, MaskParams, MaskSpec
 from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
 from defectsynth.spec import AngleRange, PositiveRange
@@ -47,14 +47,14 @@ class OutlineParams(MaskParams):
     kind: Literal["outline"] = "outline"
     name: str
     hash: str
-    piece: float
-    place: float
+    piece: float = Field(ge=0.0, lt=1.0)
+    place: float = Field(ge=0.0, lt=1.0)
     angle: float
-    scale: float
+    scale: float = Field(gt=0.0, le=1000.0)
     flip: bool
 
     def field(self, roi: Mask, banks: Banks) -> FloatField:
-        """1 inside the outline, -1 outside."""
+        """Distance from the outline in pixels, positive inside."""
         piece = self.mask_of_piece(banks.defect(self.name, self.hash))
         top, left, bottom, right = bounding_box(piece) or (0, 0, 1, 1)
         crop = cv2.copyMakeBorder(piece[top:bottom, left:right], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
@@ -62,7 +62,7 @@ class OutlineParams(MaskParams):
         smooth = np.where(fine >= 128, np.uint8(255), np.uint8(0))
         to_roi = of_resampled(self.matrix(piece, roi), (1 / _FINER, 1 / _FINER), (left - 1, top - 1))
         warped = cv2.warpAffine(smooth, to_roi, roi.shape[::-1], flags=cv2.INTER_NEAREST)
-        return binary_field(warped != 0)
+        return _distance_from_outline(np.asarray(warped, dtype=np.uint8))
 
     def mask_of_piece(self, defect: Defect) -> Mask:
         """The chosen 8-connected piece of the defect's mask, the size of its picture."""
@@ -105,6 +105,16 @@ class Outline(MaskSpec):
     flip_probability: float = Field(default=0.5, ge=0.0, le=1.0)
     needs: ClassVar[frozenset[str]] = frozenset({"defects"})
 
+    @model_validator(mode="after")
+    def _one_piece(self) -> Outline:
+        if self.components_range is not None and self.components_range[0] > 1:
+            raise ValueError(f"components_range {list(self.components_range)}: an outline is one piece of a defect")
+        return self
+
+    def check(self, banks: Banks) -> None:
+        """See ``MaskSpec.check``."""
+        banks.check_defect_kinds(self.kinds)
+
     def draw(self, draws: Draws, banks: Banks) -> OutlineParams:
         """The parameters of one outline."""
         name, content = banks.draw_defect(draws, self.kinds)
@@ -118,3 +128,9 @@ class Outline(MaskSpec):
             flip=draws.chance("flip", self.flip_probability),
             **self.draw_controls(draws),
         )
+
+
+def _distance_from_outline(mask: Mask) -> FloatField:
+    inside = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_5)
+    outside = cv2.distanceTransform(255 - mask, cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.asarray(inside - outside, dtype=np.float32)

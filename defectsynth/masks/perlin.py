@@ -6,12 +6,12 @@ Sources: ``VitjanZ/DRAEM`` ``data_loader.py`` and ``perlin.py`` (cells 2^0 .. 2^
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from defectsynth import noise
 from defectsynth.banks import Banks
@@ -19,12 +19,15 @@ from defectsynth.images import Mask
 from defectsynth.masks.base import MASK_PARAMS, MASKS, MaskParams, MaskSpec
 from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
-from defectsynth.spec import AngleRange, PositiveRange, Range
+from defectsynth.spec import AngleRange, CellsRange, PositiveRange, Range
 
 __all__ = ["Perlin", "PerlinParams"]
 
+Cells = Annotated[float, Field(gt=0.0, le=2.0**16)]
+_MOST_OCTAVES = 8
 _FIXED_POINT = 16  # bits after the point of rotated coordinates: integers, so no rounding differs between machines
 _SPARE = 4  # of those bits, dropped before the sum, so that it fits into 32
+_LARGEST_CANVAS = 4  # times the picture; a long picture would need a square canvas of its length, so it is sampled directly
 _NOWHERE = np.float32(-4.0)  # below any noise value less any threshold
 
 
@@ -45,12 +48,12 @@ class PerlinParams(MaskParams):
     """
 
     kind: Literal["perlin"] = "perlin"
-    noise: int
-    cells: tuple[float, float]
+    noise: int = Field(ge=0, lt=2**64)
+    cells: tuple[Cells, Cells]
     square: bool = False
     angle: float
     threshold: float
-    octaves: int = 1
+    octaves: int = Field(default=1, ge=1, le=_MOST_OCTAVES)
     rescale: bool = False
     cover: bool = True
 
@@ -59,17 +62,15 @@ class PerlinParams(MaskParams):
         shape = (roi.shape[0], roi.shape[1])
         canvas = _covering(shape, self.angle) if self.cover and self.angle != 0.0 else shape
         along = (math.sqrt(roi.size), math.sqrt(roi.size)) if self.square else shape
-        values = self._noise(canvas, (self.cells[0] * canvas[0] / along[0], self.cells[1] * canvas[1] / along[1]))
-        if self.angle != 0.0:
-            values = _rotate(values, shape, self.angle)
-        return values - np.float32(self.threshold)
-
-    def _noise(self, shape: tuple[int, int], cells: tuple[float, float]) -> FloatField:
-        if self.octaves == 1:
-            values = noise.perlin(self.noise, shape, cells)
+        pitch = (self.cells[0] / along[0], self.cells[1] / along[1])
+        if canvas[0] * canvas[1] > _LARGEST_CANVAS * roi.size:
+            values = noise.fbm_at(self.noise, *_turned_positions(shape, canvas, pitch, self.angle), self.octaves)
         else:
-            values = noise.fbm(self.noise, shape, cells, self.octaves)
-        return _stretched(values) if self.rescale and values.max() <= self.threshold else values
+            values = noise.fbm(self.noise, canvas, (pitch[0] * canvas[0], pitch[1] * canvas[1]), self.octaves)
+            values = values if self.angle == 0.0 else _rotate(values, shape, self.angle)
+        if self.rescale and values.max() <= self.threshold:
+            values = _stretched(values)
+        return values - np.float32(self.threshold)
 
 
 @MASKS.register
@@ -89,14 +90,20 @@ class Perlin(MaskSpec):
     """
 
     kind: Literal["perlin"] = "perlin"
-    cells_range: PositiveRange = (1, 32)
+    cells_range: CellsRange = (1, 32)
     cells_scale: Literal["power_of_two", "log_uniform"] = "power_of_two"
     elongation_range: PositiveRange | None = None
     rotation_range: AngleRange = (-90, 90)
     threshold_range: Range = (0.5, 0.5)
-    octaves: int = Field(default=1, ge=1, le=8)
+    octaves: int = Field(default=1, ge=1, le=_MOST_OCTAVES)
     rescale: bool = False
     cover: bool = True
+
+    @model_validator(mode="after")
+    def _powers_of_two(self) -> Perlin:
+        if self.cells_scale == "power_of_two" and any(math.log2(bound) % 1 for bound in self.cells_range):
+            raise ValueError(f"cells_range {list(self.cells_range)} must be powers of two, or set cells_scale to log_uniform")
+        return self
 
     def draw(self, draws: Draws, banks: Banks) -> PerlinParams:
         """The parameters of one Perlin mask."""
@@ -136,6 +143,16 @@ def _covering(shape: tuple[int, int], angle: float) -> tuple[int, int]:
     sine, cosine = abs(math.sin(math.radians(angle))), abs(math.cos(math.radians(angle)))
     height, width = shape
     return math.ceil(height * cosine + width * sine) + 1, math.ceil(width * cosine + height * sine) + 1
+
+
+def _turned_positions(
+    shape: tuple[int, int], canvas: tuple[int, int], pitch: tuple[float, float], angle: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Lattice coordinates of every pixel of ``shape`` on a canvas that was turned about its centre."""
+    sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
+    y = (np.arange(shape[0]) + 0.5 - shape[0] / 2)[:, None]
+    x = (np.arange(shape[1]) + 0.5 - shape[1] / 2)[None, :]
+    return (sine * x + cosine * y + canvas[0] / 2) * pitch[0], (cosine * x - sine * y + canvas[1] / 2) * pitch[1]
 
 
 def _rotate(values: FloatField, shape: tuple[int, int], angle: float) -> FloatField:

@@ -69,6 +69,9 @@ class SourceSpec(Part):
     needs: ClassVar[frozenset[str]] = frozenset()
     """The banks that this kind reads: ``textures``, ``defects``."""
 
+    def check(self, banks: Banks) -> None:
+        """Raises ``SourceError`` where the banks lack what this kind asks of them."""
+
     @abstractmethod
     def draw(self, draws: Draws, banks: Banks, mask: MaskParams) -> SourceParams:
         """The parameters of one source, for a mask that has been drawn already."""

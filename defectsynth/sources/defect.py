@@ -92,6 +92,10 @@ class DefectSource(SourceSpec):
     tone: Tone = Tone()
     needs: ClassVar[frozenset[str]] = frozenset({"defects"})
 
+    def check(self, banks: Banks) -> None:
+        """See ``SourceSpec.check``."""
+        banks.check_defect_kinds(self.kinds)
+
     def draw(self, draws: Draws, banks: Banks, mask: MaskParams) -> DefectParams:
         """The parameters of one defect."""
         name, content = (mask.name, mask.hash) if isinstance(mask, OutlineParams) else banks.draw_defect(draws, self.kinds)

@@ -8,12 +8,12 @@ here and applied where the source is sampled (``texture.py``).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from defectsynth.rng import Draws
 from defectsynth.spec import Spec
@@ -35,7 +35,18 @@ OperationName = Literal[
     "affine",
     "contrast",
 ]
-Operation = tuple[OperationName, tuple[float, ...]]
+_NUMBERS = {"gamma": 3, "brightness": 2, "hue_saturation": 2, "invert": 0, "equalize": 0}  # the others have one
+
+
+def _complete(operation: tuple[OperationName, tuple[float, ...]]) -> tuple[OperationName, tuple[float, ...]]:
+    name, numbers = operation
+    if len(numbers) != _NUMBERS.get(name, 1):
+        raise ValueError(f"operation {name} has {len(numbers)} numbers: it needs {_NUMBERS.get(name, 1)}")
+    return operation
+
+
+Operation = Annotated[tuple[OperationName, tuple[float, ...]], AfterValidator(_complete)]
+"""A name and its numbers, as ``draw`` makes them."""
 DRAEM_OPERATIONS: tuple[OperationName, ...] = get_args(OperationName)[:10]
 
 

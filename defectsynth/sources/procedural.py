@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from defectsynth.banks import Banks
 from defectsynth.masks.base import MaskParams
@@ -31,8 +31,8 @@ class ProceduralParams(AppearanceParams):
     """What was drawn for a procedural texture: its family, which of its variants, and how it is shown."""
 
     kind: Literal["procedural"] = "procedural"
-    family: str
-    variant: int
+    family: Literal[tuple(FAMILIES)]  # type: ignore[valid-type]
+    variant: int = Field(ge=0, lt=VARIANTS)
 
     def render(self, site: Site) -> RGB8:
         """A square tile, stretched over the picture, inside the site's box."""

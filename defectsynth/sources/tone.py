@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from defectsynth.rng import Draws
 from defectsynth.spec import FractionRange, PositiveRange, Range, Spec
@@ -32,9 +33,9 @@ class ToneParams(Spec):
             shift lies outside 0.05 to 0.95.
     """
 
-    match: float = 0.0
-    gain: float = 1.0
-    shift: float = 0.0
+    match: float = Field(default=0.0, ge=0.0, le=1.0)
+    gain: float = Field(default=1.0, ge=0.0, le=100.0)
+    shift: float = Field(default=0.0, ge=-1.0, le=1.0)
 
     @property
     def neutral(self) -> bool:
