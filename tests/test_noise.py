@@ -78,6 +78,12 @@ def test_fbm_adds_finer_octaves():
     assert np.abs(np.diff(fine, 2)).mean() > 2 * np.abs(np.diff(coarse, 2)).mean()
 
 
+@pytest.mark.parametrize("octaves", [1, 3])
+def test_noise_at_coordinates_is_the_noise_of_the_grid(octaves):
+    y, x = np.broadcast_arrays(((np.arange(30) + 0.5) * 4 / 30)[:, None], ((np.arange(50) + 0.5) * 6 / 50)[None, :])
+    assert np.abs(noise.fbm_at(7, y, x, octaves) - noise.fbm(7, (30, 50), (4, 6), octaves)).max() < 2e-3
+
+
 def test_seeds_and_tags_give_other_fields():
     fields = [noise.perlin(seed, (16, 16), (4, 4), tag=tag) for seed in (0, 1) for tag in (0, 1)]
     assert len({field.tobytes() for field in fields}) == 4

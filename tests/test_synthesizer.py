@@ -249,9 +249,9 @@ def test_textures_and_defects_as_sources(texture_folder, defect_folder):
 
 @pytest.mark.parametrize("value", [-1, 2**64, "a", 1.5, None])
 def test_seeds_and_indices_that_are_none(free, value):
-    with pytest.raises(InputError, match="seed is .*: it must be an integer from 0 to"):
+    with pytest.raises(InputError, match=r"seed is .*: it must be an integer from 0 to"):
         AnomalySynthesizer(FREE, seed=value)
-    with pytest.raises(InputError, match="index is .*: it must be an integer from 0 to"):
+    with pytest.raises(InputError, match=r"index is .*: it must be an integer from 0 to"):
         free(picture((8, 8)), index=value)
 
 
