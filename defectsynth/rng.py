@@ -9,6 +9,7 @@ Source: Salmon et al., *Parallel Random Numbers: As Easy as 1, 2, 3*, SC 2011; p
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from defectsynth.errors import InputError
 
-__all__ = ["Draws", "philox", "words"]
+__all__ = ["Draws", "address", "philox", "words"]
 
 _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -79,6 +80,21 @@ def _short(value: float) -> float:
     return float(f"{value:.6g}")
 
 
+def address(name: str, value: Any) -> int:
+    """A seed or an index as a Python integer.
+
+    Raises:
+        InputError: it is not an integer from 0 to 2**64 - 1.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if not 0 <= number < _MAX_SEED:
+        raise InputError(f"{name} is {value!r}: it must be an integer from 0 to 2**64 - 1")
+    return number
+
+
 class Draws:
     """The random numbers of one sample, asked for by parameter name.
 
@@ -94,15 +110,12 @@ class Draws:
     __slots__ = ("_attempt", "_counter", "_key", "_path", "index", "seed")
 
     def __init__(self, seed: int, index: int, path: str = "", attempt: int = 0) -> None:
-        for name, value in (("seed", seed), ("index", index)):
-            if not 0 <= value < _MAX_SEED:
-                raise InputError(f"{name} is {value}: it must be an integer from 0 to 2**64 - 1")
-        self.seed = seed
-        self.index = index
+        self.seed = address("seed", seed)
+        self.index = address("index", index)
         self._path = path
         self._attempt = attempt
-        self._key = _key(seed)
-        self._counter = (index & _MASK, index >> 32)
+        self._key = _key(self.seed)
+        self._counter = (self.index & _MASK, self.index >> 32)
 
     def within(self, part: str) -> Draws:
         """The same sample's numbers under a longer name: ``draws.within("mask").uniform("angle", ...)``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.banks import Banks, DefectBank, TextureBank
-from defectsynth.errors import InputError, PlanError, RecipeError, RegionError, SynthesisError
+from defectsynth.errors import PlanError, RecipeError, RegionError, SynthesisError
 from defectsynth.images import AnyImage, Box, Mask, bounding_box, check_image, convert, to_float
 from defectsynth.labels import add_degree, mask_of
 from defectsynth.plan import AnomalyPlan, Plan
 from defectsynth.recipe import Recipe, load_recipe
 from defectsynth.region import find_region, region_of_plan
-from defectsynth.rng import Draws
+from defectsynth.rng import Draws, address
 from defectsynth.sample import AnomalySample
 from defectsynth.sources.base import Site
 from defectsynth.sources.leakage import refuse_leakage
@@ -62,7 +61,7 @@ class AnomalySynthesizer:
         exclude: str | Path | Iterable[str | Path] = (),
     ) -> None:
         self.recipe = load_recipe(recipe)
-        self.seed = _address("seed", seed)
+        self.seed = address("seed", seed)
         self.banks = Banks(
             textures if textures is None or isinstance(textures, TextureBank) else TextureBank(textures),
             defects if defects is None or isinstance(defects, DefectBank) else DefectBank(defects),
@@ -88,7 +87,7 @@ class AnomalySynthesizer:
             SynthesisError: no plan out of ``max_attempts`` gives a visible defect.
         """
         check_image(image)
-        index, shape = _address("index", index), (image.shape[0], image.shape[1])
+        index, shape = address("index", index), (image.shape[0], image.shape[1])
         if self._is_normal(index):
             return _normal_sample(image, Plan(seed=self.seed, index=index, shape=shape))
         region = find_region(image, roi, self.recipe.foreground)
@@ -219,16 +218,6 @@ class AnomalySynthesizer:
                 raise RecipeError(
                     f"recipe {self.recipe.name!r} draws from {need} and none were given: pass {_BANK_OPTIONS[need]}"
                 )
-
-
-def _address(name: str, value: Any) -> int:
-    """A seed or an index as a Python integer; ``Draws`` checks its range."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise InputError(f"{name} is {value!r}: it must be an integer from 0 to 2**64 - 1") from None
-    Draws(*((number, 0) if name == "seed" else (0, number)))
-    return number
 
 
 def _normal_sample(image: AnyImage, plan: Plan) -> AnomalySample:

@@ -119,6 +119,8 @@ def test_rescale_gives_a_mask_where_noise_is_weak():
     roi = np.full((32, 32), 255, np.uint8)
     assert not flat.paint(roi, Banks()).any()
     assert flat.model_copy(update={"rescale": True}).paint(roi, Banks()).any()
+    turned = flat.model_copy(update={"rescale": True, "angle": 30.0, "cover": False, "threshold": 0.8})
+    assert 0 < np.count_nonzero(turned.paint(roi, Banks())) < 0.3 * roi.size  # the empty corners do not stretch with it
 
 
 def test_union_and_intersection_of_two():

@@ -64,13 +64,14 @@ class PerlinParams(MaskParams):
         along = (math.sqrt(roi.size), math.sqrt(roi.size)) if self.square else shape
         pitch = (self.cells[0] / along[0], self.cells[1] / along[1])
         if canvas[0] * canvas[1] > _LARGEST_CANVAS * roi.size:
-            values = noise.fbm_at(self.noise, *_turned_positions(shape, canvas, pitch, self.angle), self.octaves)
-        else:
-            values = noise.fbm(self.noise, canvas, (pitch[0] * canvas[0], pitch[1] * canvas[1]), self.octaves)
-            values = values if self.angle == 0.0 else _rotate(values, shape, self.angle)
-        if self.rescale and values.max() <= self.threshold:
-            values = _stretched(values)
-        return values - np.float32(self.threshold)
+            positions = _turned_positions(shape, canvas, pitch, self.angle)
+            return self._rescaled(noise.fbm_at(self.noise, *positions, self.octaves)) - np.float32(self.threshold)
+        cells = (pitch[0] * canvas[0], pitch[1] * canvas[1])
+        values = self._rescaled(noise.fbm(self.noise, canvas, cells, self.octaves))
+        return (values if self.angle == 0.0 else _rotate(values, shape, self.angle)) - np.float32(self.threshold)
+
+    def _rescaled(self, values: FloatField) -> FloatField:
+        return _stretched(values) if self.rescale and values.max() <= self.threshold else values
 
 
 @MASKS.register
