@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from defectsynth import rng
 from defectsynth.errors import SourceError
-from defectsynth.sources._cells import scatter
 from defectsynth.sources.families import FAMILIES, texture
+from defectsynth.sources.families.cells import scatter
 
 EVERY = pytest.mark.parametrize("family", FAMILIES)
 SEEDS = st.integers(0, 2**64 - 1)

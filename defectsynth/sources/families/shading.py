@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth import noise, rng
-from defectsynth.sources._cells import Cells, by_bands, scatter
+from defectsynth.sources.families.cells import Cells, by_bands, scatter
 
 __all__ = ["Canvas", "Cells", "Field", "Light", "Picture", "Planes", "grades", "mix", "ramp", "rgb", "ridge", "smooth", "wave"]
 
