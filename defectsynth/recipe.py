@@ -89,7 +89,7 @@ class Recipe(Spec):
     kinds: dict[str, AnomalyKind] = Field(min_length=1)
     anomalies_per_image_range: CountRange = (1, 1)
     normal_fraction: float = Field(default=0.0, ge=0.0, le=1.0)
-    foreground: ForegroundRule = ForegroundRule()
+    foreground: ForegroundRule = Field(default_factory=ForegroundRule)
     min_area: float = Field(default=0.0, ge=0.0, le=1.0)
     min_difference: float = Field(default=0.02, ge=0.0, le=1.0)
     max_attempts: int = Field(default=100, ge=1, le=65_535)

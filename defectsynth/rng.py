@@ -87,7 +87,7 @@ def address(name: str, value: Any) -> int:
         InputError: it is not an integer from 0 to 2**64 - 1.
     """
     try:
-        number = operator.index(value)
+        number = -1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = -1
     if not 0 <= number < _MAX_SEED:

@@ -43,8 +43,9 @@ class Spec(BaseModel):
     def _no_truth_for_a_number(cls, values: Any) -> Any:
         """YAML reads ``yes`` as true, and true would pass for 1."""
         for key, value in values.items() if isinstance(values, dict) else ():
-            if isinstance(value, bool) and key in cls.model_fields and cls.model_fields[key].annotation is not bool:
-                raise ValueError(f"{key} is {value}: give a number, not yes, no, true or false")
+            flags = [one for one in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(one, bool)]
+            if flags and key in cls.model_fields and cls.model_fields[key].annotation is not bool:
+                raise ValueError(f"{key} is {value}: give numbers, not yes, no, true or false")
         return values
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import json
 import re
 import shlex
 import shutil
@@ -18,10 +19,11 @@ import numpy as np
 import pytest
 import typer
 
-from defectsynth import AnomalySynthesizer, Recipe, canvases, cli, errors, load_recipe, preset_names
+from defectsynth import AnomalySynthesizer, Plan, Recipe, canvases, cli, errors, load_recipe, preset_names
 from defectsynth.blends import BLENDS
 from defectsynth.files import write_image
 from defectsynth.formats.mvtec import write_mvtec
+from defectsynth.job import Job, measured, recipe_hash
 from defectsynth.masks import MASK_PARAMS, MASKS
 from defectsynth.samples import PRODUCTS, product
 from defectsynth.sources import SOURCES
@@ -265,6 +267,18 @@ def span(bounds: tuple[float, float]) -> str:
 def test_every_product_is_in_the_command_line_page() -> None:
     for name in PRODUCTS:
         assert f"`{name}`" in text("docs/cli.md")
+
+
+def test_job_and_line_of_the_dataset_page_are_true() -> None:
+    job, line = (json.loads(block) for block in reversed(blocks(ROOT / "docs/dataset.md", "json")))
+    assert list(job) == list(Job.model_fields)
+    opened = Job.model_validate(job).open_canvases()
+    assert opened.fingerprint() == job["canvases"]
+    assert recipe_hash(load_recipe("industrial").model_copy(update={"normal_fraction": cli.DATASET_NORMALS})) == job["recipe"]
+    canvas, plan = opened.load(line["normal"]), Plan.from_dict(line["plan"])
+    found = measured(AnomalySynthesizer("industrial", seed=plan.seed).paint(canvas.image, plan))
+    assert {key: line[key] for key in found} == found
+    assert (line["normal_hash"], line["number"], line["kind"]) == (canvas.hash, plan.index, plan.kind)
 
 
 @pytest.mark.parametrize("page", pages_with("yaml"))

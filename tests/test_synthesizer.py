@@ -247,7 +247,7 @@ def test_textures_and_defects_as_sources(texture_folder, defect_folder):
             assert (synth.paint(image, Plan.from_json(sample.plan.to_json())).image == sample.image).all()
 
 
-@pytest.mark.parametrize("value", [-1, 2**64, "a", 1.5, None])
+@pytest.mark.parametrize("value", [-1, 2**64, "a", 1.5, None, True])
 def test_seeds_and_indices_that_are_none(free, value):
     with pytest.raises(InputError, match=r"seed is .*: it must be an integer from 0 to"):
         AnomalySynthesizer(FREE, seed=value)

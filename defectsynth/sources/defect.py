@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from defectsynth.affine import Matrix, of_resampled, shifted
 from defectsynth.banks import Banks, Defect
@@ -20,7 +21,7 @@ from defectsynth.masks.base import MaskParams
 from defectsynth.masks.outline import OutlineParams
 from defectsynth.rng import Draws
 from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, Site, SourceParams, SourceSpec
-from defectsynth.sources.enhance import Enhance, Operation, apply_operations, rotation_of
+from defectsynth.sources.enhance import Enhance, Operation, apply_operations, no_enhancement, rotation_of
 from defectsynth.sources.texture import sample
 from defectsynth.sources.tone import Tone, ToneParams, mean_colour
 from defectsynth.spec import AngleRange
@@ -48,7 +49,7 @@ class DefectParams(SourceParams):
     hash: str
     angle: float = 0.0
     operations: tuple[Operation, ...] = ()
-    tone: ToneParams = ToneParams()
+    tone: ToneParams = Field(default_factory=ToneParams)
 
     def render(self, site: Site) -> RGB8:
         """The defect's picture inside the site's box."""
@@ -87,9 +88,9 @@ class DefectSource(SourceSpec):
 
     kind: Literal["defect"] = "defect"
     kinds: tuple[str, ...] | None = None
-    enhance: Enhance = Enhance(count=0)
+    enhance: Enhance = Field(default_factory=no_enhancement)
     rotation_range: AngleRange = (-180, 180)
-    tone: Tone = Tone()
+    tone: Tone = Field(default_factory=Tone)
     needs: ClassVar[frozenset[str]] = frozenset({"defects"})
 
     def check(self, banks: Banks) -> None:

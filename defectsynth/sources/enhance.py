@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 from defectsynth.rng import Draws
 from defectsynth.spec import Spec
 
-__all__ = ["Enhance", "Operation", "OperationName", "apply_operations", "rotation_of"]
+__all__ = ["Enhance", "Operation", "OperationName", "apply_operations", "no_enhancement", "rotation_of"]
 
 RGB8 = npt.NDArray[np.uint8]
 Table = npt.NDArray[np.uint8]
@@ -73,6 +73,11 @@ class Enhance(Spec):
         """The operations of one source, each with its numbers."""
         chosen = draws.subset("operations", len(self.operations), self.count)
         return tuple((self.operations[place], _DRAW[self.operations[place]](draws)) for place in chosen)
+
+
+def no_enhancement() -> Enhance:
+    """The rule that leaves a source as it is."""
+    return Enhance(count=0)
 
 
 def apply_operations(rgb: RGB8, operations: Sequence[Operation]) -> RGB8:

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from defectsynth.affine import about, of_resampled, rotation, shifted
 from defectsynth.banks import Banks
@@ -17,7 +18,7 @@ from defectsynth.images import Box
 from defectsynth.masks.base import MaskParams
 from defectsynth.rng import Draws
 from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, Site, SourceParams, SourceSpec
-from defectsynth.sources.enhance import Enhance, Operation, apply_operations, rotation_of
+from defectsynth.sources.enhance import Enhance, Operation, apply_operations, no_enhancement, rotation_of
 from defectsynth.sources.tone import Tone, ToneParams, mean_colour
 from defectsynth.spec import AngleRange
 
@@ -37,7 +38,7 @@ class AppearanceParams(SourceParams):
 
     angle: float
     operations: tuple[Operation, ...] = ()
-    tone: ToneParams = ToneParams()
+    tone: ToneParams = Field(default_factory=ToneParams)
 
     def render_from(self, canvas: RGB8, shape: tuple[int, int], site: Site) -> RGB8:
         """The site's rectangle of a canvas stretched over ``shape``: rotated, enhanced, toned."""
@@ -68,9 +69,9 @@ class Appearance(SourceSpec):
         tone: see ``tone.py``. DRAEM: none.
     """
 
-    enhance: Enhance = Enhance(count=0)
+    enhance: Enhance = Field(default_factory=no_enhancement)
     rotation_range: AngleRange = (0.0, 0.0)
-    tone: Tone = Tone()
+    tone: Tone = Field(default_factory=Tone)
 
     def draw_appearance(self, draws: Draws) -> dict[str, object]:
         """``angle``, ``operations`` and ``tone``, for ``draw``."""
