@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import defectsynth
+import defectsynth.synthesizer
 
 ROOT = Path(defectsynth.__file__).parent
 
@@ -99,6 +103,13 @@ def test_neither_blas_nor_threads_change_a_byte():
     ways += [("0", {"OPENBLAS_CORETYPE": core}) for core in ("Prescott", "Haswell", "SkylakeX")]
     digests = {python(PAINT.replace("THREADS", threads), **environment) for threads, environment in ways}
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("module", [defectsynth, defectsynth.synthesizer])
+def test_examples_in_docstrings(module):
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert found.failed == 0
 
 
 def test_sources_hold_no_module_level_random_state():
