@@ -73,6 +73,7 @@ Seed = Annotated[int, typer.Option(help="Seed of every random number.")]
 Size = Annotated[
     str | None, typer.Option(help="Bring every picture to N x N (256) or W x H (640x480); its own size if not given.")
 ]
+White = Annotated[int | None, typer.Option(min=1, max=65_535, help="White in 16-bit files of 10- to 14-bit cameras: 4095.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 takes every core. The bytes do not depend on it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse larger picture files.")]
@@ -90,6 +91,7 @@ def render(
     count: Annotated[int, typer.Option(min=1, help="Labelled pictures, below test/.")] = 100,
     seed: Seed = 0,
     size: Size = None,
+    white: White = None,
     format: Annotated[FormatChoice, typer.Option(help="Layout on disk.")] = FormatChoice.mvtec,
     normal_fraction: Annotated[
         float | None,
@@ -118,7 +120,7 @@ def render(
     if normal_fraction is not None or chosen.normal_fraction == 0:
         chosen = chosen.model_copy(update={"normal_fraction": DATASET_NORMALS if normal_fraction is None else normal_fraction})
     chosen = chosen.with_settings(settings or [])
-    job = _job(images, roi, textures, defects, exclude, count, seed, size, train_fraction, max_pixels)
+    job = _job(images, roi, textures, defects, exclude, count, seed, size, white, train_fraction, max_pixels)
     with _progress("rendering") as report:
         result = render_dataset(
             job,
@@ -154,12 +156,13 @@ def preview(
     count: Annotated[int, typer.Option(min=1, max=200, help="Samples on the sheet.")] = 12,
     seed: Seed = 0,
     size: Size = None,
+    white: White = None,
     cell: Annotated[int, typer.Option(min=16, max=1024, help="Side of each picture on the sheet, in pixels.")] = 176,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Draw a contact sheet: normal, anomalous, mask, defect map."""
     chosen = load_recipe(recipe).model_copy(update={"normal_fraction": 0.0}).with_settings(settings or [])
-    job = _job(images, roi, textures, defects, None, count, seed, size, 0.0, max_pixels)
+    job = _job(images, roi, textures, defects, None, count, seed, size, white, 0.0, max_pixels)
     canvases, synthesizer = job.open_canvases(), job.synthesizer(chosen)
     samples = []
     for task in job.tasks(canvases):
@@ -304,6 +307,7 @@ def _job(
     count: int,
     seed: int,
     size: str | None,
+    white: int | None,
     train_fraction: float,
     max_pixels: int,
 ) -> Job:
@@ -317,6 +321,7 @@ def _job(
             count=count,
             seed=seed,
             size=_parse_size(size),
+            white=white,
             train_fraction=train_fraction,
             max_pixels=max_pixels,
         )

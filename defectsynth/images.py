@@ -63,11 +63,11 @@ def full_scale(dtype: npt.DTypeLike) -> float:
     return _FULL_SCALE[np.dtype(dtype)]
 
 
-def to_float(image: AnyImage) -> npt.NDArray[np.float32]:
-    """Float32 in [0, 1], same shape."""
+def to_float(image: AnyImage, white: float | None = None) -> npt.NDArray[np.float32]:
+    """Float32 in [0, 1], same shape; ``white`` is the value of white where that is not the type's full scale (12 bits)."""
     if image.dtype == np.float32:
         return image
-    return image.astype(np.float32) / np.float32(full_scale(image.dtype))
+    return image.astype(np.float32) / np.float32(white or full_scale(image.dtype))
 
 
 def luminance(image: AnyImage) -> npt.NDArray[np.float32]:
@@ -75,12 +75,15 @@ def luminance(image: AnyImage) -> npt.NDArray[np.float32]:
     values = to_float(image)
     if values.ndim == 2:
         return values
-    if values.shape[2] == 3:
-        return np.asarray(values @ _LUMA, dtype=np.float32)
+    if values.shape[2] == 3:  # written out: a matrix product is a BLAS call, whose last bit is the machine's
+        red, green, blue = (values[:, :, channel] * _LUMA[channel] for channel in range(3))
+        return np.asarray(red + green + blue, dtype=np.float32)
     return np.asarray(values.mean(axis=2), dtype=np.float32)
 
 
-def convert(image: AnyImage, dtype: npt.DTypeLike, channels: int | None) -> AnyImage:
+def convert(
+    image: AnyImage, dtype: npt.DTypeLike, channels: int | None, *, white: float | None = None, to_white: float | None = None
+) -> AnyImage:
     """The same picture as another type and channel count.
 
     Args:
@@ -88,6 +91,7 @@ def convert(image: AnyImage, dtype: npt.DTypeLike, channels: int | None) -> AnyI
         dtype: uint8, uint16 or float32.
         channels: None for ``(H, W)``; 1 for ``(H, W, 1)`` (luminance); 3 and more take the channels in turn (a fifth band gets
             the second channel), because a picture of light has nothing better to say of an infrared band.
+        white, to_white: the value of white before and after, where that is not the type's full scale.
     """
     planes: AnyImage = image if image.ndim == 3 else image[:, :, None]
     if channels in (None, 1):
@@ -95,23 +99,24 @@ def convert(image: AnyImage, dtype: npt.DTypeLike, channels: int | None) -> AnyI
             planes = _from_float(luminance(planes), planes.dtype)[:, :, None]
     elif planes.shape[2] != channels:
         planes = np.take(planes, [channel % planes.shape[2] for channel in range(channels or 1)], axis=2)
-    result = planes if planes.dtype == np.dtype(dtype) else _from_float(to_float(planes), dtype)
+    same = planes.dtype == np.dtype(dtype) and white == to_white
+    result = planes if same else _from_float(to_float(planes, white), dtype, to_white)
     return np.ascontiguousarray(result[:, :, 0] if channels is None else result)
 
 
-def _from_float(values: npt.NDArray[np.float32], dtype: npt.DTypeLike) -> AnyImage:
+def _from_float(values: npt.NDArray[np.float32], dtype: npt.DTypeLike, white: float | None = None) -> AnyImage:
     if np.dtype(dtype) == np.float32:
         return values
-    return np.rint(values * np.float32(full_scale(dtype))).astype(dtype)
+    return np.rint(np.minimum(values, np.float32(1.0)) * np.float32(white or full_scale(dtype))).astype(dtype)
 
 
-def to_rgb8(image: AnyImage) -> npt.NDArray[np.uint8]:
+def to_rgb8(image: AnyImage, white: float | None = None) -> npt.NDArray[np.uint8]:
     """``(H, W, 3)`` uint8, for looking at: two- and four-channel images lose their last channel (alpha)."""
     if image.ndim == 3 and image.shape[2] in (2, 4):
         image = image[:, :, :-1]
     if image.ndim == 3 and image.shape[2] > 3:
         image = image[:, :, :3]
-    return convert(image, np.uint8, 3)
+    return convert(image, np.uint8, 3, white=white)
 
 
 def bounding_box(mask: npt.NDArray[Any]) -> Box | None:

@@ -39,6 +39,7 @@ class Job(Spec):
         exclude: folders whose pictures no source may share.
         count: labelled pictures, below ``test/``.
         seed: 0 to 2**64 - 1.
+        white: the value of white in 10-, 12- or 14-bit pictures kept in 16 bits; None for the full scale.
         size: ``(H, W)``, or None for each picture's own.
         train_fraction: share of the normal pictures that go to ``train/good`` as they are; the others are painted on.
         max_pixels: larger picture files are refused.
@@ -53,6 +54,7 @@ class Job(Spec):
     exclude: tuple[str, ...] = ()
     count: int = Field(ge=1)
     seed: int = Field(default=0, ge=0, lt=2**64)
+    white: int | None = Field(default=None, ge=1, le=65_535)
     size: tuple[int, int] | None = None
     train_fraction: float = Field(default=0.5, ge=0.0, lt=1.0)
     max_pixels: int = Field(default=MAX_PIXELS, ge=1)
@@ -73,6 +75,7 @@ class Job(Spec):
             textures=self.textures if "textures" in recipe.needs else None,
             defects=self.defects if "defects" in recipe.needs else None,
             seed=self.seed,
+            white=self.white,
             exclude=self.exclude if guard else (),
         )
 

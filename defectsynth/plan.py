@@ -38,6 +38,7 @@ class Plan(Spec):
         seed: the dataset's seed.
         index: the sample's index.
         shape: ``(H, W)`` of the picture that it was drawn for.
+        white: the value of white in the picture, where that is not its type's full scale.
         attempt: how many plans were refused before this one, because they gave nothing to see inside the ROI.
         foreground: the method that found the ROI, or ``given`` where the caller gave it.
         anomalies: the defects in the order in which they are painted; none for a normal picture.
@@ -46,6 +47,7 @@ class Plan(Spec):
     seed: int = Field(ge=0, lt=2**64)
     index: int = Field(ge=0, lt=2**64)
     shape: tuple[int, int]
+    white: int | None = Field(default=None, ge=1, le=65_535)
     attempt: int = Field(default=0, ge=0)
     foreground: str = "none"
     anomalies: tuple[AnomalyPlan, ...] = ()

@@ -57,7 +57,12 @@ def _paste_sample(
     share = np.count_nonzero(sample.mask) / sample.mask.size
     caption = f"#{sample.plan.index}  {sample.plan.kind}" + (f"  {share:.2%} of the picture" if sample.is_anomalous else "")
     pen.text((left, top), caption, fill=_INK, font=_font())
-    pictures = (to_rgb8(sample.normal), to_rgb8(sample.image), to_rgb8(sample.mask), _heat(sample.defect_map))
+    pictures = (
+        to_rgb8(sample.normal, sample.plan.white),
+        to_rgb8(sample.image, sample.plan.white),
+        to_rgb8(sample.mask),
+        _heat(sample.defect_map),
+    )
     for column, picture in enumerate(pictures):
         sheet.paste(Image.fromarray(_fitted(picture, cell)), (left + column * (cell + _GAP), top + _CAPTION))
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.banks import Banks, DefectBank, TextureBank
-from defectsynth.errors import PlanError, RecipeError, RegionError, SynthesisError
+from defectsynth.errors import ImageError, PlanError, RecipeError, RegionError, SynthesisError
 from defectsynth.images import AnyImage, Box, Mask, bounding_box, check_image, convert, to_float
 from defectsynth.labels import add_degree, mask_of
 from defectsynth.plan import AnomalyPlan, Plan
@@ -34,6 +34,8 @@ class AnomalySynthesizer:
         textures: folder of textures, a mapping of names to images, or a ``TextureBank``, for recipes with ``texture`` sources.
         defects: folder of real defects in the MVTec AD layout, or a ``DefectBank``, for recipes with ``defect`` sources.
         seed: the dataset's seed, 0 to 2**64 - 1.
+        white: the value of white in uint16 images of 10, 12 or 14 bits (1023, 4095, 16383); None for 65535, and for every other
+            type.
         exclude: one folder or several whose pictures no source may share (``LeakageError`` otherwise).
 
     Raises:
@@ -58,10 +60,12 @@ class AnomalySynthesizer:
         textures: TextureBank | str | Path | Mapping[str, AnyImage] | None = None,
         defects: DefectBank | str | Path | None = None,
         seed: int = 0,
+        white: int | None = None,
         exclude: str | Path | Iterable[str | Path] = (),
     ) -> None:
         self.recipe = load_recipe(recipe)
         self.seed = address("seed", seed)
+        self.white = white
         self.banks = Banks(
             textures if textures is None or isinstance(textures, TextureBank) else TextureBank(textures),
             defects if defects is None or isinstance(defects, DefectBank) else DefectBank(defects),
@@ -87,9 +91,10 @@ class AnomalySynthesizer:
             SynthesisError: no plan out of ``max_attempts`` gives a visible defect.
         """
         check_image(image)
+        _check_white(image, self.white)
         index, shape = address("index", index), (image.shape[0], image.shape[1])
         if self._is_normal(index):
-            return _normal_sample(image, Plan(seed=self.seed, index=index, shape=shape))
+            return _normal_sample(image, Plan(seed=self.seed, index=index, shape=shape, white=self.white))
         region = find_region(image, roi, self.recipe.foreground)
         self._check_size(region.mask)
         refused: dict[str, int] = {}
@@ -131,7 +136,15 @@ class AnomalySynthesizer:
         draws = Draws(self.seed, index, attempt=attempt)
         count = draws.integer("anomalies", self.recipe.anomalies_per_image_range)
         anomalies = tuple(self._draw_anomaly(draws.within(str(position))) for position in range(count))
-        return Plan(seed=self.seed, index=index, shape=shape, attempt=attempt, foreground=method, anomalies=anomalies)
+        return Plan(
+            seed=self.seed,
+            index=index,
+            shape=shape,
+            white=self.white,
+            attempt=attempt,
+            foreground=method,
+            anomalies=anomalies,
+        )
 
     def _draw_anomaly(self, draws: Draws) -> AnomalyPlan:
         name, kind = self._kinds[draws.weighted("kind", self._weights)]
@@ -148,12 +161,13 @@ class AnomalySynthesizer:
         defect_map = np.zeros(shape, dtype=np.float32)
         kinds = np.zeros(shape, dtype=np.uint8)
         for number, anomaly in enumerate(plan.anomalies, start=1):
-            self._paint_anomaly(planes, anomaly, roi, defect_map, kinds, number)
+            self._paint_anomaly(planes, plan.white, anomaly, roi, defect_map, kinds, number)
         return AnomalySample(painted, mask_of(defect_map), defect_map, image, plan, kinds)
 
     def _paint_anomaly(
         self,
         planes: AnyImage,
+        white: int | None,
         anomaly: AnomalyPlan,
         roi: Mask,
         defect_map: npt.NDArray[np.float32],
@@ -165,9 +179,9 @@ class AnomalySynthesizer:
         box = bounding_box(mask)
         if box is None:
             return
-        site = Site(planes, roi, mask, anomaly.mask, box, self.banks)
+        site = Site(planes, roi, mask, anomaly.mask, box, self.banks, white)
         window = site.window
-        patch = convert(anomaly.source.render(site), planes.dtype, planes.shape[2])
+        patch = convert(anomaly.source.render(site), planes.dtype, planes.shape[2], to_white=white)
         side = float(np.sqrt(mask.size))
         planes[window], degree = anomaly.blend.blend(planes[window], patch, mask[window], side)
         defect_map[window] = add_degree(defect_map[window], degree)
@@ -220,6 +234,15 @@ class AnomalySynthesizer:
                 )
 
 
+def _check_white(image: AnyImage, white: int | None) -> None:
+    if white is None:
+        return
+    if image.dtype != np.uint16:
+        raise ImageError(f"white is {white} but the image is {image.dtype}: leave it out, it is for uint16 images")
+    if image.max() > white:
+        raise ImageError(f"the image has values up to {image.max()} but white is {white}: give a larger one")
+
+
 def _normal_sample(image: AnyImage, plan: Plan) -> AnomalySample:
     shape = (image.shape[0], image.shape[1])
     nothing = np.zeros(shape, dtype=np.uint8)
@@ -230,6 +253,7 @@ def _visible_difference(sample: AnomalySample, mask: Mask, box: Box) -> float:
     """The mean over a mask's pixels of the largest change of any channel, as a fraction of full scale."""
     window = slice(box[0], box[2]), slice(box[1], box[3])
     inside = mask[window] != 0
-    change = np.abs(to_float(sample.image[window][inside]) - to_float(sample.normal[window][inside]))
+    white = sample.plan.white
+    change = np.abs(to_float(sample.image[window][inside], white) - to_float(sample.normal[window][inside], white))
     largest = change if change.ndim == 1 else np.maximum.reduce([change[:, channel] for channel in range(change.shape[1])])
     return float(largest.mean(dtype=np.float64))

@@ -94,6 +94,7 @@ digest = hashlib.sha256()
 for index in range(12):
     sample = synth(image, index=index, roi=roi)
     digest.update(sample.mask.tobytes() + sample.image.tobytes() + sample.defect_map.tobytes())
+    digest.update(synth(image[:, :, 0], index=index, roi=roi).image.tobytes())
 print(digest.hexdigest())
 """
 

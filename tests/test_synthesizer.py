@@ -323,3 +323,20 @@ def test_union_of_outlines_grows_evenly(defect_folder):
     rows = np.flatnonzero(sample.mask.any(axis=1))
     widths = np.count_nonzero(sample.mask, axis=1)[rows]
     assert np.abs(np.diff(widths)).max() < 40  # no straight cut through the picture
+
+
+def test_twelve_bits_in_sixteen():
+    """A 12-bit picture is painted as the 8-bit one is, only finer; not with defects sixteen times too bright."""
+    image = (picture((64, 64, 3), np.uint16) // 16).astype(np.uint16)
+    eight = np.rint(image / 4095 * 255).astype(np.uint8)
+    synth, plain = AnomalySynthesizer(FREE, seed=3, white=4095), AnomalySynthesizer(FREE, seed=3)
+    for index in range(6):
+        sample, other = synth(image, index=index), plain(eight, index=index)
+        assert (sample.mask == other.mask).all()
+        assert sample.image.max() <= 4095
+        assert np.abs(sample.image / 4095 - other.image / 255).max() < 0.012
+        assert (synth.paint(image, Plan.from_json(sample.plan.to_json())).image == sample.image).all()
+    with pytest.raises(ImageError, match="white is 4095 but the image is uint8: leave it out"):
+        synth(eight)
+    with pytest.raises(ImageError, match="values up to 5000 but white is 4095: give a larger one"):
+        synth(np.full((8, 8), 5000, np.uint16))

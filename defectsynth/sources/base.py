@@ -30,6 +30,7 @@ class Site:
         mask_params: what was drawn for the mask (a defect under its own outline follows it).
         box: ``(top, left, bottom, right)`` around the mask; a source renders this rectangle and nothing else.
         banks: where textures and defects come from.
+        white: the value of white in ``image``; None for the type's full scale.
     """
 
     image: AnyImage
@@ -38,6 +39,7 @@ class Site:
     mask_params: MaskParams
     box: Box
     banks: Banks
+    white: float | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -52,7 +54,7 @@ class Site:
 
     def local_colour(self) -> npt.NDArray[np.float64]:
         """``(3,)`` in 0..255: the picture's mean colour under the mask."""
-        return mean_colour(to_rgb8(self.image[self.window]), self.mask[self.window] != 0)
+        return mean_colour(to_rgb8(self.image[self.window], self.white), self.mask[self.window] != 0)
 
 
 class SourceParams(Part):
