@@ -73,6 +73,17 @@ def test_chosen_pieces_never_exceed_what_was_asked(seed, pixels, pieces):
     assert 1 <= count_pieces(choose_pixels(field, inside, pixels, pieces)) <= pieces
 
 
+def test_a_large_picture_gets_its_area_and_pieces_too():
+    roi = disc((1500, 1100))
+    wanted = 0.01 * np.count_nonzero(roi)
+    spec = Perlin(cells_range=(4, 16), area_range=(0.01, 0.01), components_range=(2, 2), octaves=3)
+    for index in range(6):
+        mask = draw(spec, index).paint(roi, Banks())
+        assert count_pieces(mask) == 2
+        assert 0.7 < np.count_nonzero(mask) / wanted < 1.3
+        assert not mask[roi == 0].any()
+
+
 def test_levels_are_nested():
     field, inside = perlin(9, (64, 64), (5, 5)), np.ones((64, 64), bool)
     masks = [choose_pixels(field, inside, pixels, None) for pixels in (10, 100, 1000, 4096)]

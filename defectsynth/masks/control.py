@@ -7,6 +7,8 @@ level at which it has a given area. Further pieces are found the same way in wha
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,7 @@ __all__ = ["choose_pixels", "count_pieces"]
 BoolField = npt.NDArray[np.bool_]
 
 _APART = np.ones((5, 5), dtype=np.uint8)  # pieces keep two pixels between them
+_LARGE = 512 * 512  # pixels; beyond, a piece is found on a sparse grid and refined in the rectangle around it
 _TOLERANCE = 0.15  # a piece up to 15 % too large is taken as it is; a larger one is trimmed back to where it came from
 
 
@@ -91,7 +94,27 @@ def _islands(field: FloatField, inside: BoolField, pixels: int, pieces: int) -> 
 
 
 def _island(field: FloatField, inside: BoolField, pixels: int) -> BoolField:
-    """The largest piece of the level at which it covers about ``pixels``."""
+    """The largest piece of the level at which it covers about ``pixels``; in a large picture found on a sparse grid first."""
+    step = math.ceil(math.sqrt(field.size / _LARGE))
+    sparse = inside[::step, ::step]
+    if step == 1 or not sparse.any():
+        return _island_at_full_size(field, inside, pixels)
+    rough = _island_at_full_size(np.ascontiguousarray(field[::step, ::step]), sparse, max(1, pixels // step**2))
+    window = _window_around(rough, step)
+    chosen = np.zeros_like(inside)
+    chosen[window] = _island_at_full_size(field[window], inside[window], pixels)
+    return chosen
+
+
+def _window_around(rough: BoolField, step: int) -> tuple[slice, slice]:
+    """The rectangle of the full picture around a piece of the sparse one, half as wide again on every side."""
+    rows, columns = np.flatnonzero(rough.any(axis=1)), np.flatnonzero(rough.any(axis=0))
+    top, bottom, left, right = (int(end) * step for end in (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1))
+    more = max(bottom - top, right - left) // 2 + 2 * step
+    return slice(max(0, top - more), bottom + more), slice(max(0, left - more), right + more)
+
+
+def _island_at_full_size(field: FloatField, inside: BoolField, pixels: int) -> BoolField:
     ascending = np.sort(field[inside])
     field = np.where(inside, field, np.float32(-np.inf))
     too_few, enough, piece = _bracket(field, ascending, pixels)
