@@ -51,12 +51,8 @@ def _draw_panel(
                 pen.rectangle((start + 1, bottom - height / tallest * (bottom - top), end - 1, bottom), fill=(*colour, 130))
         middle = float(np.interp(np.median(values), edges, places))
         pen.polygon([(middle, bottom + 1), (middle - 5, bottom + 9), (middle + 5, bottom + 9)], fill=(*colour, 255))
-        pen.text(
-            (right - 150, corner[1] + 6 + 13 * row),
-            f"{name}: median {np.median(values):.3g}",
-            fill=(*colour, 255),
-            font=_font(11),
-        )
+        legend = f"{name}: median {np.median(values):.3g}"
+        pen.text((right, corner[1] + 6 + 13 * row), legend, fill=(*colour, 255), font=_font(11), anchor="ra")
     pen.line((left, bottom, right, bottom), fill=_INK)
     pen.text((left, corner[1] + 6), measure.name, fill=_INK, font=_font(14))
     for place in (0, len(edges) // 2, len(edges) - 1):

@@ -164,8 +164,9 @@ def test_tone():
     assert (ToneParams(match=1.0).apply(patch, reference, local) == 170).all()  # keeps its 20 levels over its surroundings
     assert (ToneParams(match=1.0, gain=0.5).apply(patch, reference, local) == 160).all()
     assert (ToneParams(match=1.0, shift=-0.2).apply(patch, reference, local) == 119).all()
-    dark = np.full(3, 20.0)
-    assert (ToneParams(match=1.0, shift=-0.2).apply(patch, reference, dark) == 91).all()  # mirrored: 20 - 51 leaves the scale
+    dark, black = np.full(3, 50.0), np.full(3, 20.0)
+    assert (ToneParams(match=1.0, shift=-0.2).apply(patch, reference, dark) == 33).all()  # 50 - 51 ends at 12.75
+    assert (ToneParams(match=1.0, shift=-0.2).apply(patch, reference, black) == 91).all()  # turned round: 20 + 51
 
 
 def test_a_real_defect_keeps_its_contrast(defect_folder):

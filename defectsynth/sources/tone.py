@@ -3,12 +3,14 @@
     patch' = (patch - reference) * gain + (1 - match) * reference + match * local + shift
 
 ``reference`` is the source's own mean colour (of a real defect: of its surroundings in its own picture, so that a pit stays
-darker than what it lies in by as much as it was); ``local`` is the product's mean colour under the mask. A shift that would
-leave the scale is mirrored: dirt that darkens a bright part is what lightens a black one. ``match`` 0,
-``gain`` 1, ``shift`` 0 leave the source as it is, which is what the published methods do.
+darker than what it lies in by as much as it was); ``local`` is the product's mean colour under the mask. A shift ends where the
+scale does (0.05 and 0.95), and is turned round where that leaves less than half of it: dirt that darkens a bright part lightens
+a black one. ``match`` 0, ``gain`` 1, ``shift`` 0 leave the source as it is, which is what the published methods do.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +31,7 @@ class ToneParams(Spec):
     Attributes:
         match: share of the product's local colour, 0 to 1.
         gain: strength of the source's pattern.
-        shift: brightness that is added, as a fraction of full scale; its sign is turned where the local brightness plus the
-            shift lies outside 0.05 to 0.95.
+        shift: brightness that is added, as a fraction of full scale.
     """
 
     match: float = Field(default=0.0, ge=0.0, le=1.0)
@@ -51,8 +52,12 @@ class ToneParams(Spec):
         return np.clip(np.rint(toned), 0, 255).astype(np.uint8)
 
     def _visible_shift(self, local: npt.NDArray[np.float64]) -> float:
-        reached = float(local.mean()) / 255.0 + self.shift
-        return self.shift if _SCALE_ENDS[0] <= reached <= _SCALE_ENDS[1] else -self.shift
+        """The shift as far as the scale goes; turned round where that is less than half of it."""
+        level = float(local.mean()) / 255.0
+        room = max(0.0, level - _SCALE_ENDS[0] if self.shift < 0 else _SCALE_ENDS[1] - level)
+        if room >= abs(self.shift):
+            return self.shift
+        return math.copysign(room, self.shift) if 2.0 * room >= abs(self.shift) else -self.shift
 
 
 class Tone(Spec):
