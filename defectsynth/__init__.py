@@ -4,11 +4,22 @@
 >>> synth = AnomalySynthesizer("industrial", seed=7)
 """
 
-from defectsynth.banks import DefectBank, TextureBank
+from defectsynth.banks import DefectBank, NormalBank, TextureBank
 from defectsynth.plan import Plan
 from defectsynth.recipe import Recipe, load_recipe, preset_names
-from defectsynth.sample import AnomalySample
+from defectsynth.sample import AnomalySample, Piece
 from defectsynth.synthesizer import AnomalySynthesizer
 
-__all__ = ["AnomalySample", "AnomalySynthesizer", "DefectBank", "Plan", "Recipe", "TextureBank", "load_recipe", "preset_names"]
+__all__ = [
+    "AnomalySample",
+    "AnomalySynthesizer",
+    "DefectBank",
+    "NormalBank",
+    "Piece",
+    "Plan",
+    "Recipe",
+    "TextureBank",
+    "load_recipe",
+    "preset_names",
+]
 __version__ = "0.1.0"

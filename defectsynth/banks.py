@@ -1,9 +1,9 @@
-"""Banks of anomaly sources: folders of textures and of real defects, decoded once and kept in a bounded cache."""
+"""Banks of anomaly sources: textures, real defects and other normal pictures, decoded once and kept in a bounded cache."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -15,10 +15,10 @@ import numpy.typing as npt
 from defectsynth.errors import ImageError, PlanError, SourceError
 from defectsynth.files import list_images, read_image, read_mask
 from defectsynth.formats.mvtec import read_defects
-from defectsynth.images import AnyImage, Mask, check_image, content_hash, resize_image, to_rgb8
+from defectsynth.images import AnyImage, Mask, check_image, content_hash, resize_image, split_alpha, to_rgb8
 from defectsynth.rng import Draws
 
-__all__ = ["Banks", "Defect", "DefectBank", "TextureBank"]
+__all__ = ["Banks", "Defect", "DefectBank", "NormalBank", "TextureBank"]
 
 RGB8 = npt.NDArray[np.uint8]
 CACHE_BYTES = 256 * 2**20
@@ -56,7 +56,7 @@ class Defect:
         return self.rgb.nbytes + self.mask.nbytes
 
 
-ValueT = TypeVar("ValueT", TextureImage, Defect)
+ValueT = TypeVar("ValueT", "TextureImage", "Defect", "NormalImage")
 
 
 class _Cache(Generic[ValueT]):
@@ -188,11 +188,79 @@ class DefectBank:
 
 
 @dataclass(frozen=True, slots=True)
+class NormalImage:
+    """A normal picture ``(H, W, C)`` in its own type, and its content hash."""
+
+    image: AnyImage
+    hash: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes in a cache."""
+        return self.image.nbytes
+
+
+class NormalBank:
+    """Other normal pictures of the same product, by name, in their own type.
+
+    Args:
+        normals: a folder, a mapping of names to images, or the names alone where ``read`` is given.
+        read: (image, content hash) of a name.
+        cache_bytes: decoded pixels that are kept.
+
+    Raises:
+        SourceError: the folder is missing or holds no pictures, or there is no name.
+    """
+
+    def __init__(
+        self,
+        normals: str | Path | Mapping[str, AnyImage] | Sequence[str],
+        *,
+        read: Callable[[str], tuple[AnyImage, str]] | None = None,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self.root: Path | None = None
+        if read is not None and not isinstance(normals, (str, Path)):
+            self.names, self._read = list(normals), read
+        elif isinstance(normals, Mapping):
+            arrays = {str(name): check_image(image, f"normal image {name!r}") for name, image in normals.items()}
+            self.names, self._read = sorted(arrays), lambda name: (arrays[name], content_hash(arrays[name]))
+        else:
+            root = self.root = Path(str(normals))
+            self.names, self._read = _names_below(root, "normal"), lambda name: _read_normal(root / name)
+        if not self.names:
+            raise SourceError("there are no other normal pictures: give at least one")
+        self._known = frozenset(self.names)
+        self._cache: _Cache[NormalImage] = _Cache(cache_bytes)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def load(self, name: str) -> NormalImage:
+        """A picture in its own size."""
+        if name not in self._known:
+            raise PlanError(
+                f"normal picture {name!r} is not in {_where(self.root)}: give the folder that the plan was drawn from"
+            )
+        return self._cache.get(name, lambda: NormalImage(*self._read(name)))
+
+    def fitted(self, name: str, shape: tuple[int, int]) -> NormalImage:
+        """A picture brought to ``shape = (H, W)``."""
+
+        def fit() -> NormalImage:
+            own = self.load(name)
+            return NormalImage(resize_image(own.image, shape), own.hash)
+
+        return self._cache.get((name, shape), fit)
+
+
+@dataclass(frozen=True, slots=True)
 class Banks:
     """The sources that a synthesizer was given; None where none was."""
 
     textures: TextureBank | None = None
     defects: DefectBank | None = None
+    normals: NormalBank | None = None
 
     def texture_bank(self) -> TextureBank:
         """The textures.
@@ -213,6 +281,28 @@ class Banks:
         if self.defects is None:
             raise PlanError("this plan uses real defects and none were given: pass defects=FOLDER (--defects FOLDER)")
         return self.defects
+
+    def normal_bank(self) -> NormalBank:
+        """The other normal pictures.
+
+        Raises:
+            PlanError: none were given.
+        """
+        if self.normals is None:
+            raise PlanError("this plan uses other normal pictures and none were given: pass normals=FOLDER")
+        return self.normals
+
+    def draw_normal(self, draws: Draws) -> tuple[str, str]:
+        """A normal picture's name and the first digits of its content hash, every one as likely."""
+        bank = self.normal_bank()
+        name = bank.names[draws.integer("name", (0, len(bank) - 1))]
+        return name, bank.load(name).hash[:PLAN_HASH_DIGITS]
+
+    def normal(self, name: str, expected_hash: str, shape: tuple[int, int]) -> AnyImage:
+        """A normal picture that a plan names, brought to ``shape``, ``(H, W, C)`` in its own type; it must not have changed."""
+        found = self.normal_bank().fitted(name, shape)
+        _check_hash("normal picture", name, found.hash, expected_hash)
+        return found.image if found.image.ndim == 3 else found.image[:, :, None]
 
     def draw_texture(self, draws: Draws) -> tuple[str, str]:
         """A texture's name and the first digits of its content hash, every one as likely."""
@@ -268,6 +358,11 @@ def _read_source(path: Path, what: str) -> AnyImage:
         return read_image(path)
     except ImageError as error:
         raise SourceError(f"{what} {error}") from None
+
+
+def _read_normal(path: Path) -> tuple[AnyImage, str]:
+    image = _read_source(path, "normal picture")
+    return (image if path.suffix == ".npy" else split_alpha(image)[0]), content_hash(image)
 
 
 def _where(root: Path | None) -> str:

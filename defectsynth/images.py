@@ -21,7 +21,9 @@ __all__ = [
     "check_image",
     "content_hash",
     "convert",
+    "from_float",
     "luminance",
+    "mean_colour",
     "resize_image",
     "resize_mask",
     "split_alpha",
@@ -96,15 +98,16 @@ def convert(
     planes: AnyImage = image if image.ndim == 3 else image[:, :, None]
     if channels in (None, 1):
         if planes.shape[2] > 1:
-            planes = _from_float(luminance(planes), planes.dtype)[:, :, None]
+            planes = from_float(luminance(planes), planes.dtype)[:, :, None]
     elif planes.shape[2] != channels:
         planes = np.take(planes, [channel % planes.shape[2] for channel in range(channels or 1)], axis=2)
     same = planes.dtype == np.dtype(dtype) and white == to_white
-    result = planes if same else _from_float(to_float(planes, white), dtype, to_white)
+    result = planes if same else from_float(to_float(planes, white), dtype, to_white)
     return np.ascontiguousarray(result[:, :, 0] if channels is None else result)
 
 
-def _from_float(values: npt.NDArray[np.float32], dtype: npt.DTypeLike, white: float | None = None) -> AnyImage:
+def from_float(values: npt.NDArray[np.float32], dtype: npt.DTypeLike, white: float | None = None) -> AnyImage:
+    """Values in [0, 1] as another type: the inverse of ``to_float``, rounded to the nearest level; what is above 1 is cut."""
     if np.dtype(dtype) == np.float32:
         return values
     return np.rint(np.minimum(values, np.float32(1.0)) * np.float32(white or full_scale(dtype))).astype(dtype)
@@ -141,6 +144,12 @@ def resize_image(image: AnyImage, shape: tuple[int, int]) -> AnyImage:
 def resize_mask(mask: Mask, shape: tuple[int, int]) -> Mask:
     """``shape = (H, W)``, 0 or 255: a pixel is set where at least half of its area was."""
     return np.where(resize_image(mask, shape) >= 128, np.uint8(255), np.uint8(0))
+
+
+def mean_colour(rgb: npt.NDArray[np.uint8], where: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float64]:
+    """``(3,)`` float64: the mean of the pixels where ``where`` is set (all where none is, or none was given)."""
+    pixels = rgb.reshape(-1, 3) if where is None or not where.any() else rgb[where]
+    return np.asarray(pixels.sum(axis=0, dtype=np.int64) / pixels.shape[0], dtype=np.float64)
 
 
 def split_alpha(image: AnyImage) -> tuple[AnyImage, AnyImage | None]:

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from pydantic import Field, ValidationError
 
+from defectsynth.banks import NormalBank
 from defectsynth.canvases import Canvases, open_canvases
 from defectsynth.errors import SourceError, StorageError
 from defectsynth.files import MAX_PIXELS
+from defectsynth.images import AnyImage
 from defectsynth.masks.control import count_pieces
 from defectsynth.recipe import Recipe
 from defectsynth.rng import Draws
@@ -74,10 +76,21 @@ class Job(Spec):
             recipe,
             textures=self.textures if "textures" in recipe.needs else None,
             defects=self.defects if "defects" in recipe.needs else None,
+            normals=self._normals() if "normals" in recipe.needs else None,
             seed=self.seed,
             white=self.white,
             exclude=self.exclude if guard else (),
         )
+
+    def _normals(self) -> NormalBank:
+        """The job's own normal pictures, as a source of patches."""
+        canvases = self.open_canvases()
+
+        def read(name: str) -> tuple[AnyImage, str]:
+            canvas = canvases.load(name)
+            return canvas.image, canvas.hash
+
+        return NormalBank(canvases.names, read=read)
 
     def tasks(self, canvases: Canvases) -> list[Task]:
         """What is to be written: normal pictures of ``train/good``, then the labelled ones of ``test``.
@@ -166,11 +179,16 @@ def recipe_hash(recipe: Recipe) -> str:
 
 
 def measured(sample: AnomalySample) -> dict[str, Any]:
-    """What a manifest line says of a sample: ``area`` (of the picture's), ``pixels``, ``components`` and ``plan``."""
+    """What a manifest line says of a sample.
+
+    ``area`` (of the picture's), ``pixels``, ``components``, ``plan``, and ``pieces``: kind, box
+    ``[top, left, bottom, right]`` and pixels of each connected piece.
+    """
     pixels = int(np.count_nonzero(sample.mask))
     return {
         "area": round(pixels / sample.mask.size, 8),
         "pixels": pixels,
         "components": count_pieces(sample.mask),
+        "pieces": [{"kind": piece.kind, "box": list(piece.box), "pixels": piece.pixels} for piece in sample.pieces()],
         "plan": sample.plan.to_dict(),
     }

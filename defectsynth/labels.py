@@ -1,4 +1,4 @@
-"""Labels: the defect map of a picture with several defects, and the mask that follows from it.
+"""Labels: the defect map of a picture with several defects, the rule that turns it into the published ones, and the mask.
 
 The degree of anomaly of a pixel is the share of it that is no longer the product: the weight ``a`` of the source in the blend
 (opacity times soft edge). Where defects overlap, what is left of the product is the product of what each leaves:
@@ -7,19 +7,87 @@ The degree of anomaly of a pixel is the share of it that is no longer the produc
 
 Why the weight and not the difference that can be seen: a source that happens to resemble the product at a pixel is still a
 defect there, and a regression target should not have holes that depend on chance; the weight is smooth, bounded, and means the
-same at every bit depth. FPI (Tan et al. 2020) uses the same quantity as its factor.
+same at every bit depth. Methods that label otherwise say so in their recipe (``label``).
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
+import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
-from defectsynth.images import Mask
+from defectsynth.images import AnyImage, Mask, to_float
+from defectsynth.spec import Spec
 
-__all__ = ["add_degree", "mask_of"]
+__all__ = ["Label", "add_degree", "mask_of"]
 
 DefectMap = npt.NDArray[np.float32]
+LOWEST = np.float32(1 / 255)
+"""The smallest degree inside a mask: the defect map and the mask never contradict each other."""
+_MEDIAN = 5  # pixels at 256 x 256: cv2.medianBlur(mask, 5) in NSA
+_DISC = 9  # a square of the area of NSA's disk(5)
+
+
+class Label(Spec):
+    """What the defect map is, and which pixels belong to the mask.
+
+    Attributes:
+        kind: ``degree``: the weight of the source. ``binary``: 1. ``factor``: the weight where the picture really changed (FPI:
+            ``label = factor * changed``). ``intensity``: the median-filtered visible difference; ``logistic``: the same through
+            ``1 / (1 + exp(-steepness (d - midpoint)))`` (NSA, ``self_sup_tasks.py``).
+        tolerance: pixels that change by no more than this fraction of full scale (mean over the channels) are not part of the
+            mask unless most of their neighbours are, and get the product's own value back. None keeps the whole mask;
+            ``factor`` takes 0, and ``intensity`` and ``logistic`` take 1/255 (NSA: ``mean |diff| > 1``) where it is None.
+        steepness: of ``logistic``, per level of 255. NSA: 1/12 to 1.
+        midpoint: of ``logistic``, in levels of 255. NSA: 3 to 24.
+    """
+
+    kind: Literal["degree", "binary", "factor", "intensity", "logistic"] = "degree"
+    tolerance: float | None = Field(default=None, ge=0.0, lt=1.0)
+    steepness: float = Field(default=1 / 12, gt=0.0)
+    midpoint: float = Field(default=24.0, ge=0.0)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it leaves degrees and picture as the blends made them."""
+        return self.kind == "degree" and self.tolerance is None
+
+    def apply(
+        self, degree: DefectMap, painted: AnyImage, normal: AnyImage, white: float | None
+    ) -> tuple[DefectMap, npt.NDArray[np.bool_]]:
+        """The defect map by this rule, and the pixels that stay painted; the others are to get the product's value back.
+
+        Args:
+            degree: ``(H, W)`` float32, what the blends gave.
+            painted, normal: the picture with its defects and without.
+            white: the value of white.
+        """
+        touched = degree > 0
+        change = _mean_change(painted, normal, white)
+        kept = touched & self._visible(change)
+        if self.kind in ("degree", "factor"):
+            return np.where(kept, degree, np.float32(0.0)), kept
+        if self.kind == "binary":
+            return kept.astype(np.float32), kept
+        strength = _median(np.where(kept, change, np.float32(0.0)), _DISC)
+        if self.kind == "logistic":
+            levels = strength.astype(np.float64) * 255.0
+            strength = (1.0 / (1.0 + np.exp(-self.steepness * (levels - self.midpoint)))).astype(np.float32)
+        return np.where(kept, np.maximum(strength, LOWEST), np.float32(0.0)), kept
+
+    def _visible(self, change: DefectMap) -> npt.NDArray[np.bool_]:
+        tolerance = self.tolerance
+        if tolerance is None:
+            defaults = {"degree": None, "binary": None, "factor": 0.0, "intensity": 1 / 255, "logistic": 1 / 255}
+            tolerance = defaults[self.kind]
+        if tolerance is None:
+            return np.ones(change.shape, dtype=np.bool_)
+        changed = change > np.float32(tolerance)
+        most = cv2.medianBlur(changed.view(np.uint8), _odd(_MEDIAN, change.shape)) if tolerance > 0 else changed
+        return changed | (most != 0)
 
 
 def add_degree(defect_map: DefectMap, degree: DefectMap) -> DefectMap:
@@ -30,3 +98,19 @@ def add_degree(defect_map: DefectMap, degree: DefectMap) -> DefectMap:
 def mask_of(defect_map: DefectMap) -> Mask:
     """``(H, W)`` uint8: 255 where the defect map is above zero."""
     return (defect_map > 0).view(np.uint8) * np.uint8(255)
+
+
+def _mean_change(painted: AnyImage, normal: AnyImage, white: float | None) -> DefectMap:
+    change = np.abs(to_float(painted, white) - to_float(normal, white))
+    return change if change.ndim == 2 else np.asarray(change.mean(axis=2), dtype=np.float32)
+
+
+def _median(values: DefectMap, size: int) -> DefectMap:
+    """The median over a square that is ``size`` pixels wide at 256 x 256, in 255 levels."""
+    levels = np.rint(values * np.float32(255.0)).astype(np.uint8)
+    return np.asarray(cv2.medianBlur(levels, _odd(size, values.shape)), dtype=np.float32) / np.float32(255.0)
+
+
+def _odd(size: int, shape: tuple[int, ...]) -> int:
+    scaled = size * float(np.sqrt(shape[0] * shape[1])) / 256.0
+    return 2 * round((max(scaled, 3.0) - 1) / 2) + 1

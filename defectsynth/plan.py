@@ -8,6 +8,7 @@ from pydantic import Field, SerializeAsAny, ValidationError
 
 from defectsynth.blends import BLEND_PARAMS, BlendParams
 from defectsynth.errors import PlanError
+from defectsynth.labels import Label
 from defectsynth.masks import MASK_PARAMS, MaskParams
 from defectsynth.sources import SOURCE_PARAMS, SourceParams
 from defectsynth.spec import Spec, describe
@@ -41,6 +42,7 @@ class Plan(Spec):
         white: the value of white in the picture, where that is not its type's full scale.
         attempt: how many plans were refused before this one, because they gave nothing to see inside the ROI.
         foreground: the method that found the ROI, or ``given`` where the caller gave it.
+        label: what the defect map is.
         anomalies: the defects in the order in which they are painted; none for a normal picture.
     """
 
@@ -50,6 +52,7 @@ class Plan(Spec):
     white: int | None = Field(default=None, ge=1, le=65_535)
     attempt: int = Field(default=0, ge=0)
     foreground: str = "none"
+    label: Label = Field(default_factory=Label)
     anomalies: tuple[AnomalyPlan, ...] = ()
 
     @property

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, SerializeAsAny, ValidationError, field_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from defectsynth.blends import BLENDS, BlendSpec
 from defectsynth.errors import RecipeError
 from defectsynth.foreground import METHODS
+from defectsynth.labels import Label
 from defectsynth.masks import MASKS, MaskSpec
-from defectsynth.sources import SOURCES, SourceSpec
+from defectsynth.sources import SOURCES, Product, SourceSpec
 from defectsynth.spec import CountRange, Spec, closest, describe
 
 __all__ = ["AnomalyKind", "ForegroundRule", "Recipe", "load_recipe", "preset_names"]
@@ -56,13 +57,13 @@ class AnomalyKind(Spec):
     Attributes:
         weight: how often it is drawn, relative to the other kinds.
         mask: where.
-        source: what.
+        source: what; without it, the product itself (for blends that only light, move, darken or blur).
         blend: how.
     """
 
     weight: float = Field(default=1.0, ge=0.0)
     mask: Annotated[SerializeAsAny[MaskSpec], MASKS.field()]
-    source: Annotated[SerializeAsAny[SourceSpec], SOURCES.field()]
+    source: Annotated[SerializeAsAny[SourceSpec], SOURCES.field()] = Field(default_factory=Product)
     blend: Annotated[SerializeAsAny[BlendSpec], BLENDS.field()]
 
 
@@ -75,8 +76,10 @@ class Recipe(Spec):
         reference: the paper or repository that its numbers come from.
         kinds: the kinds of defect, by the name that becomes the folder below ``test/``.
         anomalies_per_image_range: how many defects a picture gets.
+        anomalies_per_image_weights: how likely each number of that range is, relative to the others; None for equally likely.
         normal_fraction: share of samples that stay normal.
         foreground: where defects may lie.
+        label: what the defect map is; see ``labels.py``.
         min_area: smallest mask as a fraction of the picture's area (at least one pixel); a smaller one is drawn again.
         min_difference: smallest visible change of a defect: the mean over its pixels of the largest change of any channel, as a
             fraction of full scale; a weaker one is drawn again.
@@ -88,8 +91,10 @@ class Recipe(Spec):
     reference: str = ""
     kinds: dict[str, AnomalyKind] = Field(min_length=1)
     anomalies_per_image_range: CountRange = (1, 1)
+    anomalies_per_image_weights: tuple[float, ...] | None = None
     normal_fraction: float = Field(default=0.0, ge=0.0, le=1.0)
     foreground: ForegroundRule = Field(default_factory=ForegroundRule)
+    label: Label = Field(default_factory=Label)
     min_area: float = Field(default=0.0, ge=0.0, le=1.0)
     min_difference: float = Field(default=0.02, ge=0.0, le=1.0)
     max_attempts: int = Field(default=100, ge=1, le=65_535)
@@ -107,6 +112,16 @@ class Recipe(Spec):
             raise ValueError(f"{list(value)} leaves its limits: a picture gets at most {MOST_ANOMALIES} defects")
         return value
 
+    @model_validator(mode="after")
+    def _a_weight_for_each_number(self) -> Recipe:
+        weights, (low, high) = self.anomalies_per_image_weights, self.anomalies_per_image_range
+        if weights is not None and (len(weights) != high - low + 1 or min(weights) < 0 or not sum(weights) > 0):
+            raise ValueError(
+                f"anomalies_per_image_weights {list(weights)} must be {high - low + 1} numbers from 0, one for each of "
+                f"anomalies_per_image_range {[low, high]}, not all 0"
+            )
+        return self
+
     @field_validator("kinds")
     @classmethod
     def _names(cls, kinds: dict[str, AnomalyKind]) -> dict[str, AnomalyKind]:
@@ -122,7 +137,7 @@ class Recipe(Spec):
 
     @property
     def needs(self) -> frozenset[str]:
-        """The banks that its kinds read: ``textures``, ``defects``."""
+        """The banks that its kinds read: ``textures``, ``defects``, ``normals``."""
         parts = [kind for kind in self.kinds.values() if kind.weight > 0]
         return frozenset().union(*(kind.mask.requirements() | kind.source.needs for kind in parts))
 

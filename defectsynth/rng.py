@@ -140,6 +140,18 @@ class Draws:
         low, high = math.log(bounds[0]), math.log(bounds[1])
         return _short(min(max(math.exp(low + (high - low) * self.unit(name, slot)), bounds[0]), bounds[1]))
 
+    def normal(self, name: str, moments: tuple[float, float], bounds: tuple[float, float], slot: int = 0) -> float:
+        """A number of a normal distribution, ``moments`` = (mean, deviation), clipped to [low, high] (Box and Muller 1958)."""
+        first, second, _, _ = self._words(name, slot)
+        radius = math.sqrt(-2.0 * math.log((first + 1) * _TWO_TO_MINUS_32))
+        value = moments[0] + moments[1] * radius * math.cos(2.0 * math.pi * second * _TWO_TO_MINUS_32)
+        return _short(min(max(value, bounds[0]), bounds[1]))
+
+    def gamma(self, name: str, shape: int, scale: float, slot: int = 0) -> float:
+        """A number of a gamma distribution of whole ``shape``, at most 4: the sum of that many exponential ones."""
+        words = self._words(name, slot)[:shape]
+        return _short(-scale * math.fsum(math.log((word + 1) * _TWO_TO_MINUS_32) for word in words))
+
     def integer(self, name: str, bounds: tuple[int, int], slot: int = 0) -> int:
         """An integer in [low, high], both ends included."""
         low, high = bounds

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.banks import Banks, DefectBank, TextureBank
+from defectsynth.banks import Banks, DefectBank, NormalBank, TextureBank
 from defectsynth.errors import ImageError, PlanError, RecipeError, RegionError, SynthesisError
 from defectsynth.images import AnyImage, Box, Mask, bounding_box, check_image, convert, to_float
 from defectsynth.labels import add_degree, mask_of
@@ -18,12 +19,16 @@ from defectsynth.recipe import Recipe, load_recipe
 from defectsynth.region import find_region, region_of_plan
 from defectsynth.rng import Draws, address
 from defectsynth.sample import AnomalySample
-from defectsynth.sources.base import Site
+from defectsynth.site import Site
 from defectsynth.sources.leakage import refuse_leakage
 
 __all__ = ["AnomalySynthesizer"]
 
-_BANK_OPTIONS = {"textures": "textures=FOLDER (--textures FOLDER)", "defects": "defects=FOLDER (--defects FOLDER)"}
+_BANK_OPTIONS = {
+    "textures": "textures=FOLDER (--textures FOLDER)",
+    "defects": "defects=FOLDER (--defects FOLDER)",
+    "normals": "normals=FOLDER, or a mapping of names to images (`render` and `preview` take --images)",
+}
 
 
 class AnomalySynthesizer:
@@ -33,6 +38,8 @@ class AnomalySynthesizer:
         recipe: a preset's name, a YAML file, a mapping or a ``Recipe``.
         textures: folder of textures, a mapping of names to images, or a ``TextureBank``, for recipes with ``texture`` sources.
         defects: folder of real defects in the MVTec AD layout, or a ``DefectBank``, for recipes with ``defect`` sources.
+        normals: other normal pictures of the product, for recipes that take patches from them: a folder, a mapping of names to
+            images, or a ``NormalBank``.
         seed: the dataset's seed, 0 to 2**64 - 1.
         white: the value of white in uint16 images of 10, 12 or 14 bits (1023, 4095, 16383); None for 65535, and for every other
             type.
@@ -59,6 +66,7 @@ class AnomalySynthesizer:
         *,
         textures: TextureBank | str | Path | Mapping[str, AnyImage] | None = None,
         defects: DefectBank | str | Path | None = None,
+        normals: NormalBank | str | Path | Mapping[str, AnyImage] | None = None,
         seed: int = 0,
         white: int | None = None,
         exclude: str | Path | Iterable[str | Path] = (),
@@ -69,6 +77,7 @@ class AnomalySynthesizer:
         self.banks = Banks(
             textures if textures is None or isinstance(textures, TextureBank) else TextureBank(textures),
             defects if defects is None or isinstance(defects, DefectBank) else DefectBank(defects),
+            normals if normals is None or isinstance(normals, NormalBank) else NormalBank(normals),
         )
         self._check_banks()
         self._check_kinds()
@@ -134,7 +143,7 @@ class AnomalySynthesizer:
 
     def _draw(self, index: int, attempt: int, shape: tuple[int, int], method: str) -> Plan:
         draws = Draws(self.seed, index, attempt=attempt)
-        count = draws.integer("anomalies", self.recipe.anomalies_per_image_range)
+        count = self._draw_count(draws)
         anomalies = tuple(self._draw_anomaly(draws.within(str(position))) for position in range(count))
         return Plan(
             seed=self.seed,
@@ -143,8 +152,15 @@ class AnomalySynthesizer:
             white=self.white,
             attempt=attempt,
             foreground=method,
+            label=self.recipe.label,
             anomalies=anomalies,
         )
+
+    def _draw_count(self, draws: Draws) -> int:
+        weights = self.recipe.anomalies_per_image_weights
+        if weights is None:
+            return draws.integer("anomalies", self.recipe.anomalies_per_image_range)
+        return self.recipe.anomalies_per_image_range[0] + draws.weighted("anomalies", weights)
 
     def _draw_anomaly(self, draws: Draws) -> AnomalyPlan:
         name, kind = self._kinds[draws.weighted("kind", self._weights)]
@@ -156,36 +172,28 @@ class AnomalySynthesizer:
 
     def _paint(self, image: AnyImage, plan: Plan, roi: Mask) -> AnomalySample:
         painted = image.copy()
-        planes = painted if painted.ndim == 3 else painted[:, :, None]
-        shape = (image.shape[0], image.shape[1])
-        defect_map = np.zeros(shape, dtype=np.float32)
-        kinds = np.zeros(shape, dtype=np.uint8)
+        canvas = _Canvas(
+            painted if painted.ndim == 3 else painted[:, :, None],
+            np.zeros(roi.shape, dtype=np.float32),
+            np.zeros(roi.shape, dtype=np.uint8),
+        )
         for number, anomaly in enumerate(plan.anomalies, start=1):
-            self._paint_anomaly(planes, plan.white, anomaly, roi, defect_map, kinds, number)
-        return AnomalySample(painted, mask_of(defect_map), defect_map, image, plan, kinds)
+            self._paint_anomaly(canvas, plan, anomaly, roi, number)
+        defect_map = canvas.degree if plan.label.plain else _relabel(canvas, painted, image, plan)
+        return AnomalySample(painted, mask_of(defect_map), defect_map, image, plan, canvas.kinds)
 
-    def _paint_anomaly(
-        self,
-        planes: AnyImage,
-        white: int | None,
-        anomaly: AnomalyPlan,
-        roi: Mask,
-        defect_map: npt.NDArray[np.float32],
-        kinds: npt.NDArray[np.uint8],
-        number: int,
-    ) -> None:
-        """Paints one defect into ``planes``, ``defect_map`` and ``kinds``, inside its mask's rectangle."""
+    def _paint_anomaly(self, canvas: _Canvas, plan: Plan, anomaly: AnomalyPlan, roi: Mask, number: int) -> None:
+        """Paints one defect inside its mask's rectangle."""
         mask = anomaly.mask.paint(roi, self.banks)
         box = bounding_box(mask)
         if box is None:
             return
-        site = Site(planes, roi, mask, anomaly.mask, box, self.banks, white)
+        site = Site(canvas.planes, roi, mask, anomaly.mask, box, self.banks, plan.white, plan.foreground)
+        patch = _as_planes(anomaly.source.render(site), canvas.planes, plan.white)
         window = site.window
-        patch = convert(anomaly.source.render(site), planes.dtype, planes.shape[2], to_white=white)
-        side = float(np.sqrt(mask.size))
-        planes[window], degree = anomaly.blend.blend(planes[window], patch, mask[window], side)
-        defect_map[window] = add_degree(defect_map[window], degree)
-        kinds[window][degree > 0] = number
+        canvas.planes[window], degree = anomaly.blend.blend(site, patch)
+        canvas.degree[window] = add_degree(canvas.degree[window], degree)
+        canvas.kinds[window][degree > 0] = number
 
     # --- accept -----------------------------------------------------------------------------------------------------
 
@@ -232,6 +240,30 @@ class AnomalySynthesizer:
                 raise RecipeError(
                     f"recipe {self.recipe.name!r} draws from {need} and none were given: pass {_BANK_OPTIONS[need]}"
                 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Canvas:
+    """What the defects of one picture are painted into, one after the other."""
+
+    planes: AnyImage  # (H, W, C)
+    degree: npt.NDArray[np.float32]  # (H, W)
+    kinds: npt.NDArray[np.uint8]  # (H, W)
+
+
+def _as_planes(patch: AnyImage, planes: AnyImage, white: int | None) -> AnyImage:
+    """A source's rectangle in the picture's type and channels."""
+    if patch.dtype == planes.dtype and patch.ndim == 3 and patch.shape[2] == planes.shape[2]:
+        return patch
+    return convert(patch, planes.dtype, planes.shape[2], to_white=white)
+
+
+def _relabel(canvas: _Canvas, painted: AnyImage, normal: AnyImage, plan: Plan) -> npt.NDArray[np.float32]:
+    """The defect map by the plan's rule; what the rule leaves out gets the product's value back."""
+    defect_map, kept = plan.label.apply(canvas.degree, painted, normal, plan.white)
+    painted[~kept] = normal[~kept]
+    canvas.kinds[~kept] = 0
+    return defect_map
 
 
 def _check_white(image: AnyImage, white: int | None) -> None:

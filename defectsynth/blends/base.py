@@ -7,28 +7,31 @@ from abc import abstractmethod
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.images import AnyImage, Mask
+from defectsynth.images import AnyImage
 from defectsynth.rng import Draws
+from defectsynth.site import Site
 from defectsynth.spec import Part, Registry
 
-__all__ = ["BLENDS", "BLEND_PARAMS", "BlendParams", "BlendSpec"]
+__all__ = ["BLENDS", "BLEND_PARAMS", "BlendParams", "BlendSpec", "Degree"]
+
+Degree = npt.NDArray[np.float32]
+"""``(h, w)`` in [0, 1]: how anomalous each pixel of a rectangle is."""
 
 
 class BlendParams(Part):
     """What was drawn for one blend."""
 
     @abstractmethod
-    def blend(self, image: AnyImage, patch: AnyImage, mask: Mask, side: float) -> tuple[AnyImage, npt.NDArray[np.float32]]:
+    def blend(self, site: Site, patch: AnyImage) -> tuple[AnyImage, Degree]:
         """The rectangle with the defect in it, and the degree of anomaly of each of its pixels.
 
         Args:
-            image: ``(h, w, C)``, the product in the mask's rectangle; not written to.
-            patch: ``(h, w, C)``, the source, of the image's dtype.
-            mask: ``(h, w)`` uint8, 0 or 255.
-            side: the whole picture's side in pixels (square root of its area), for widths given as a fraction of it.
+            site: where; ``site.product`` is the rectangle as it is, ``site.inside`` the mask in it. Not to be written to.
+            patch: ``(h, w, C)``, the source, of the picture's type.
 
         Returns:
-            the rectangle, equal to ``image`` outside the mask, and ``(h, w)`` float32 in [0, 1], zero outside the mask.
+            the rectangle, ``(h, w, C)`` of the picture's type and equal to ``site.product`` outside the mask, and ``(h, w)``
+            float32 in [0, 1], zero outside the mask.
         """
 
 

@@ -1,26 +1,24 @@
 """Linear interpolation between product and source, ``(1 - a) I + a A``, with an optional soft edge.
 
 Source: ``VitjanZ/DRAEM`` ``data_loader.py``: ``I (1 - M) + (1 - b) A M + b I M``; opacity ``a`` is ``1 - b``.
+Opacity 1 with a hard edge is CutPaste's opaque paste; a soft edge is feathering.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-import cv2
 import numpy as np
-import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from defectsynth.blends.base import BLEND_PARAMS, BLENDS, BlendParams, BlendSpec
-from defectsynth.images import AnyImage, Mask
-from defectsynth.noise import smooth
+from defectsynth.blends.base import BLEND_PARAMS, BLENDS, BlendParams, BlendSpec, Degree
+from defectsynth.blends.mixing import ONE, edge_weights, interpolate
+from defectsynth.images import AnyImage
 from defectsynth.rng import Draws
+from defectsynth.site import Site
 from defectsynth.spec import FractionRange
 
 __all__ = ["Linear", "LinearParams"]
-
-_ONE = 1 << 16  # weights are integers out of 65,536, so that 8- and 16-bit blends are exact sums
 
 
 @BLEND_PARAMS.register
@@ -36,22 +34,10 @@ class LinearParams(BlendParams):
     opacity: float = Field(ge=0.0, le=1.0)
     edge: float = Field(default=0.0, ge=0.0, le=1.0)
 
-    def blend(self, image: AnyImage, patch: AnyImage, mask: Mask, side: float) -> tuple[AnyImage, npt.NDArray[np.float32]]:
+    def blend(self, site: Site, patch: AnyImage) -> tuple[AnyImage, Degree]:
         """See ``BlendParams.blend``; the degree of anomaly is the weight of the source."""
-        weights = self._weights(mask, side)
-        inside = weights > 0
-        blended = image.copy()
-        blended[inside] = _interpolate(image[inside], patch[inside], weights[inside][:, None])
-        return blended, weights.astype(np.float32) / np.float32(_ONE)
-
-    def _weights(self, mask: Mask, side: float) -> npt.NDArray[np.uint32]:
-        """``(h, w)`` integers out of 65,536."""
-        if self.edge * side < 1.0:
-            return np.where(mask != 0, np.uint32(round(self.opacity * _ONE)), np.uint32(0))
-        padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-        inwards = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1]
-        rise = smooth(0.0, 1.0 + self.edge * side, np.asarray(inwards, dtype=np.float32))
-        return np.rint(rise * np.float32(self.opacity * _ONE)).astype(np.uint32)
+        weights = edge_weights(site.mask[site.window], self.opacity, self.edge * site.side)
+        return interpolate(site.product, patch, weights), weights.astype(np.float32) / np.float32(ONE)
 
 
 @BLENDS.register
@@ -60,22 +46,26 @@ class Linear(BlendSpec):
 
     Attributes:
         opacity_range: weight of the source. DRAEM's code: (0.2, 1]; its paper: [0.1, 1].
+        opacity_normal: (mean, deviation): a normal distribution, clipped to ``opacity_range``, in place of a uniform one.
+            GLASS: (0.5, 0.1), clipped to [0.2, 0.8].
         edge_range: width of the soft edge, as a fraction of the picture's side. DRAEM: 0.
     """
 
     kind: Literal["linear"] = "linear"
     opacity_range: FractionRange = (0.2, 1.0)
+    opacity_normal: tuple[float, float] | None = None
     edge_range: FractionRange = (0.0, 0.0)
+
+    @model_validator(mode="after")
+    def _spread(self) -> Linear:
+        if self.opacity_normal is not None and self.opacity_normal[1] <= 0:
+            raise ValueError(f"opacity_normal {list(self.opacity_normal)}: the second number is a deviation, above 0")
+        return self
 
     def draw(self, draws: Draws) -> LinearParams:
         """The parameters of one linear blend."""
-        return LinearParams(opacity=draws.uniform("opacity", self.opacity_range), edge=draws.uniform("edge", self.edge_range))
-
-
-def _interpolate(image: AnyImage, patch: AnyImage, weights: npt.NDArray[np.uint32]) -> AnyImage:
-    """``(n, C)`` pixels of both, ``(n, 1)`` weights out of ``_ONE``; integers are rounded half up."""
-    if image.dtype == np.float32:
-        share = weights.astype(np.float32) / np.float32(_ONE)
-        return np.clip(image + share * (patch - image), 0.0, 1.0).astype(np.float32)
-    total = image.astype(np.uint32) * (np.uint32(_ONE) - weights) + patch.astype(np.uint32) * weights
-    return ((total + np.uint32(_ONE // 2)) >> np.uint32(16)).astype(image.dtype)
+        if self.opacity_normal is None:
+            opacity = draws.uniform("opacity", self.opacity_range)
+        else:
+            opacity = draws.normal("opacity", self.opacity_normal, self.opacity_range)
+        return LinearParams(opacity=opacity, edge=draws.uniform("edge", self.edge_range))

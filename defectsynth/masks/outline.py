@@ -17,7 +17,8 @@ from pydantic import Field, model_validator
 from defectsynth.affine import Matrix, about, of_resampled, rotation
 from defectsynth.banks import Banks, Defect
 from defectsynth.images import Mask, bounding_box
-from defectsynth.masks.base import MASK_PARAMS, MASKS, MaskParams, MaskSpec
+from defectsynth.masks.base import MASK_PARAMS, MASKS
+from defectsynth.masks.placement import Placed, PlacedParams, distance_from
 from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
 from defectsynth.spec import AngleRange, PositiveRange
@@ -29,14 +30,13 @@ _FINER = 4  # the outline is drawn this many times finer before it is turned, so
 
 
 @MASK_PARAMS.register
-class OutlineParams(MaskParams):
+class OutlineParams(PlacedParams):
     """What was drawn for the outline of a real defect.
 
     Attributes:
         name: the defect in its bank.
         hash: first digits of its picture's content hash.
         piece: which of its pieces, a number in [0, 1): piece ``floor(piece * pieces)``, the largest first.
-        place: which pixel of the ROI is the centre, a number in [0, 1): row by row.
         angle: degrees anticlockwise.
         scale: size relative to the defect's own, both measured in the side (square root of the area) of their picture.
         flip: whether it is mirrored left to right before it is turned.
@@ -48,7 +48,6 @@ class OutlineParams(MaskParams):
     name: str
     hash: str
     piece: float = Field(ge=0.0, lt=1.0)
-    place: float = Field(ge=0.0, lt=1.0)
     angle: float
     scale: float = Field(gt=0.0, le=1000.0)
     flip: bool
@@ -62,7 +61,7 @@ class OutlineParams(MaskParams):
         smooth = np.where(fine >= 128, np.uint8(255), np.uint8(0))
         to_roi = of_resampled(self.matrix(piece, roi), (1 / _FINER, 1 / _FINER), (left - 1, top - 1))
         warped = cv2.warpAffine(smooth, to_roi, roi.shape[::-1], flags=cv2.INTER_NEAREST)
-        return _distance_from_outline(np.asarray(warped, dtype=np.uint8))
+        return distance_from(np.asarray(warped, dtype=np.uint8))
 
     def mask_of_piece(self, defect: Defect) -> Mask:
         """The chosen 8-connected piece of the defect's mask, the size of its picture."""
@@ -74,21 +73,20 @@ class OutlineParams(MaskParams):
     def matrix(self, piece: Mask, roi: Mask) -> Matrix:
         """From the defect's picture to the product's."""
         top, left, bottom, right = bounding_box(piece) or (0, 0, 1, 1)
-        inside = np.flatnonzero(roi)
-        row, column = divmod(int(inside[int(self.place * inside.size)]), roi.shape[1])
-        linear = rotation(self.angle, self._factor(piece, roi, inside.size), mirror=self.flip)
+        row, column = self.centre(roi)
+        linear = rotation(self.angle, self._factor(piece, roi), mirror=self.flip)
         return about(linear, ((left + right - 1) / 2, (top + bottom - 1) / 2), (column, row))
 
-    def _factor(self, piece: Mask, roi: Mask, roi_pixels: int) -> float:
+    def _factor(self, piece: Mask, roi: Mask) -> float:
         own = int(np.count_nonzero(piece))
         if self.area is not None:
-            return math.sqrt(max(_SMALLEST_SIDE, self.area * roi_pixels) / own)
+            return math.sqrt(max(_SMALLEST_SIDE, self.area * int(np.count_nonzero(roi))) / own)
         kept = math.sqrt(roi.size / piece.size) * self.scale
         return max(kept, _SMALLEST_SIDE / math.sqrt(own))
 
 
 @MASKS.register
-class Outline(MaskSpec):
+class Outline(Placed):
     """What may be drawn for the outline of a real defect.
 
     Attributes:
@@ -122,15 +120,9 @@ class Outline(MaskSpec):
             name=name,
             hash=content,
             piece=draws.uniform("piece", (0.0, 0.999999)),
-            place=draws.uniform("place", (0.0, 0.999999)),
             angle=draws.uniform("angle", self.rotation_range),
             scale=draws.log_uniform("scale", self.scale_range),
             flip=draws.chance("flip", self.flip_probability),
+            **self.draw_place(draws),
             **self.draw_controls(draws),
         )
-
-
-def _distance_from_outline(mask: Mask) -> FloatField:
-    inside = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_5)
-    outside = cv2.distanceTransform(255 - mask, cv2.DIST_L2, cv2.DIST_MASK_5)
-    return np.asarray(inside - outside, dtype=np.float32)

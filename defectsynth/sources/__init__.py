@@ -3,6 +3,7 @@
 from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, SourceParams, SourceSpec
 from defectsynth.sources.defect import DefectSource
 from defectsynth.sources.procedural import Procedural
+from defectsynth.sources.product import Product
 from defectsynth.sources.texture import Texture
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "SOURCE_PARAMS",
     "DefectSource",
     "Procedural",
+    "Product",
     "SourceParams",
     "SourceSpec",
     "Texture",

@@ -3,73 +3,31 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
 from defectsynth.banks import Banks
-from defectsynth.images import AnyImage, Box, Mask, to_rgb8
+from defectsynth.images import AnyImage
 from defectsynth.masks.base import MaskParams
 from defectsynth.rng import Draws
-from defectsynth.sources.tone import mean_colour
+from defectsynth.site import Site
 from defectsynth.spec import Part, Registry
 
-__all__ = ["SOURCES", "SOURCE_PARAMS", "Site", "SourceParams", "SourceSpec"]
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """The place that a source fills: the rectangle around one mask.
-
-    Attributes:
-        image: the whole picture as it is so far, ``(H, W, C)``.
-        roi: ``(H, W)`` uint8, 0 or 255.
-        mask: the whole mask, ``(H, W)`` uint8, 0 or 255.
-        mask_params: what was drawn for the mask (a defect under its own outline follows it).
-        box: ``(top, left, bottom, right)`` around the mask; a source renders this rectangle and nothing else.
-        banks: where textures and defects come from.
-        white: the value of white in ``image``; None for the type's full scale.
-    """
-
-    image: AnyImage
-    roi: Mask
-    mask: Mask
-    mask_params: MaskParams
-    box: Box
-    banks: Banks
-    white: float | None = None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """The whole picture's ``(H, W)``."""
-        return self.mask.shape[0], self.mask.shape[1]
-
-    @property
-    def window(self) -> tuple[slice, slice]:
-        """The rectangle as slices."""
-        top, left, bottom, right = self.box
-        return slice(top, bottom), slice(left, right)
-
-    def local_colour(self) -> npt.NDArray[np.float64]:
-        """``(3,)`` in 0..255: the picture's mean colour under the mask."""
-        return mean_colour(to_rgb8(self.image[self.window], self.white), self.mask[self.window] != 0)
+__all__ = ["SOURCES", "SOURCE_PARAMS", "SourceParams", "SourceSpec"]
 
 
 class SourceParams(Part):
     """What was drawn for one source."""
 
     @abstractmethod
-    def render(self, site: Site) -> npt.NDArray[np.uint8]:
-        """``(h, w, 3)`` uint8 RGB: the appearance inside the site's box."""
+    def render(self, site: Site) -> AnyImage:
+        """The appearance inside the site's box: ``(h, w, 3)`` uint8 RGB, or the picture's own type and channels."""
 
 
 class SourceSpec(Part):
     """What may be drawn for a source."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
-    """The banks that this kind reads: ``textures``, ``defects``."""
+    """The banks that this kind reads: ``textures``, ``defects``, ``normals``."""
 
     def check(self, banks: Banks) -> None:
         """Raises ``SourceError`` where the banks lack what this kind asks of them."""

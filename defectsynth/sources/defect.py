@@ -16,14 +16,15 @@ from pydantic import Field
 
 from defectsynth.affine import Matrix, of_resampled, shifted
 from defectsynth.banks import Banks, Defect
-from defectsynth.images import Mask, bounding_box, resize_image
+from defectsynth.images import Mask, bounding_box, mean_colour, resize_image
 from defectsynth.masks.base import MaskParams
 from defectsynth.masks.outline import OutlineParams
 from defectsynth.rng import Draws
-from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, Site, SourceParams, SourceSpec
+from defectsynth.site import Site
+from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, SourceParams, SourceSpec
 from defectsynth.sources.enhance import Enhance, Operation, apply_operations, no_enhancement, rotation_of
 from defectsynth.sources.texture import sample
-from defectsynth.sources.tone import Tone, ToneParams, mean_colour
+from defectsynth.sources.tone import Tone, ToneParams
 from defectsynth.spec import AngleRange
 
 __all__ = ["DefectParams", "DefectSource"]

@@ -13,7 +13,8 @@ from pydantic import Field, field_validator
 from defectsynth.banks import Banks
 from defectsynth.masks.base import MaskParams
 from defectsynth.rng import Draws
-from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, Site
+from defectsynth.site import Site
+from defectsynth.sources.base import SOURCE_PARAMS, SOURCES
 from defectsynth.sources.families import FAMILIES, texture
 from defectsynth.sources.texture import Appearance, AppearanceParams
 

@@ -14,12 +14,13 @@ from pydantic import Field
 
 from defectsynth.affine import about, of_resampled, rotation, shifted
 from defectsynth.banks import Banks
-from defectsynth.images import Box
+from defectsynth.images import Box, mean_colour
 from defectsynth.masks.base import MaskParams
 from defectsynth.rng import Draws
-from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, Site, SourceParams, SourceSpec
+from defectsynth.site import Site
+from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, SourceParams, SourceSpec
 from defectsynth.sources.enhance import Enhance, Operation, apply_operations, no_enhancement, rotation_of
-from defectsynth.sources.tone import Tone, ToneParams, mean_colour
+from defectsynth.sources.tone import Tone, ToneParams
 from defectsynth.spec import AngleRange
 
 __all__ = ["Texture", "TextureParams", "sample"]

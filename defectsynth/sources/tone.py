@@ -19,8 +19,7 @@ from pydantic import Field
 from defectsynth.rng import Draws
 from defectsynth.spec import FractionRange, PositiveRange, Range, Spec
 
-__all__ = ["Tone", "ToneParams", "mean_colour"]
-
+__all__ = ["Tone", "ToneParams"]
 
 _SCALE_ENDS = (0.05, 0.95)
 
@@ -74,9 +73,3 @@ class Tone(Spec):
             gain=draws.uniform("gain", self.gain_range),
             shift=draws.uniform("shift", self.shift_range),
         )
-
-
-def mean_colour(rgb: npt.NDArray[np.uint8], where: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float64]:
-    """``(3,)`` float64: the mean of the pixels where ``where`` is set (all where none is, or none was given)."""
-    pixels = rgb.reshape(-1, 3) if where is None or not where.any() else rgb[where]
-    return np.asarray(pixels.sum(axis=0, dtype=np.int64) / pixels.shape[0], dtype=np.float64)

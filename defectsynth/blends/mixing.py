@@ -1,0 +1,51 @@
+"""What blends share: the soft edge inside a mask, and interpolation that is exact for integers."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from defectsynth.images import AnyImage, Mask
+from defectsynth.noise import smooth
+
+__all__ = ["ONE", "Weights", "edge_weights", "interpolate"]
+
+ONE = 1 << 16
+"""Weights are integers out of 65,536, so that 8- and 16-bit blends are exact sums."""
+Weights = npt.NDArray[np.uint32]
+
+
+def edge_weights(mask: Mask, opacity: float, edge: float) -> Weights:
+    """``(h, w)`` integers out of ``ONE``: the opacity inside the mask, rising from 0 at its outside over ``edge`` pixels.
+
+    An edge of less than one pixel is hard. What lies beyond the array counts as outside.
+    """
+    if edge < 1.0:
+        return np.where(mask != 0, np.uint32(round(opacity * ONE)), np.uint32(0))
+    padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    inwards = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1]
+    rise = smooth(0.0, 1.0 + edge, np.asarray(inwards, dtype=np.float32))
+    return np.rint(rise * np.float32(opacity * ONE)).astype(np.uint32)
+
+
+def interpolate(image: AnyImage, patch: AnyImage, weights: Weights) -> AnyImage:
+    """``(1 - w) image + w patch`` where the weight is above zero; a new ``(h, w, C)``, equal to ``image`` elsewhere.
+
+    Args:
+        image, patch: ``(h, w, C)`` of one type.
+        weights: ``(h, w)`` out of ``ONE``. Integers are rounded half up.
+    """
+    inside = weights > 0
+    blended = image.copy()
+    blended[inside] = _pixels(image[inside], patch[inside], weights[inside][:, None])
+    return blended
+
+
+def _pixels(image: AnyImage, patch: AnyImage, weights: Weights) -> AnyImage:
+    """``(n, C)`` pixels of both, ``(n, 1)`` weights."""
+    if image.dtype == np.float32:
+        share = weights.astype(np.float32) / np.float32(ONE)
+        return np.clip(image + share * (patch - image), 0.0, 1.0).astype(np.float32)
+    total = image.astype(np.uint32) * (np.uint32(ONE) - weights) + patch.astype(np.uint32) * weights
+    return ((total + np.uint32(ONE // 2)) >> np.uint32(16)).astype(image.dtype)
