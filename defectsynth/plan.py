@@ -20,13 +20,15 @@ class AnomalyPlan(Spec):
     """One defect.
 
     Attributes:
-        kind: the recipe's name for it; the folder below ``test/``.
+        kind: its name; the folder below ``test/``.
+        entry: the recipe's entry that it was drawn from, where that has another name.
         mask: where.
         source: what.
         blend: how.
     """
 
     kind: str
+    entry: str | None = None
     mask: Annotated[SerializeAsAny[MaskParams], MASK_PARAMS.field()]
     source: Annotated[SerializeAsAny[SourceParams], SOURCE_PARAMS.field()]
     blend: Annotated[SerializeAsAny[BlendParams], BLEND_PARAMS.field()]

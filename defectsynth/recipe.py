@@ -56,12 +56,14 @@ class AnomalyKind(Spec):
 
     Attributes:
         weight: how often it is drawn, relative to the other kinds.
+        name: the name that is recorded, where several entries draw one kind of defect; None takes the entry's own.
         mask: where.
         source: what; without it, the product itself (for blends that only light, move, darken or blur).
         blend: how.
     """
 
     weight: float = Field(default=1.0, ge=0.0)
+    name: str | None = None
     mask: Annotated[SerializeAsAny[MaskSpec], MASKS.field()]
     source: Annotated[SerializeAsAny[SourceSpec], SOURCES.field()] = Field(default_factory=Product)
     blend: Annotated[SerializeAsAny[BlendSpec], BLENDS.field()]
@@ -125,7 +127,7 @@ class Recipe(Spec):
     @field_validator("kinds")
     @classmethod
     def _names(cls, kinds: dict[str, AnomalyKind]) -> dict[str, AnomalyKind]:
-        for name in kinds:
+        for name in [*kinds, *(kind.name for kind in kinds.values() if kind.name is not None)]:
             if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name in RESERVED_KINDS:
                 raise ValueError(
                     f"kind name {name!r} becomes a folder: use letters, digits, _ and -, but not "

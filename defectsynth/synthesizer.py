@@ -166,7 +166,8 @@ class AnomalySynthesizer:
         name, kind = self._kinds[draws.weighted("kind", self._weights)]
         mask = kind.mask.draw(draws.within("mask"), self.banks)
         source = kind.source.draw(draws.within("source"), self.banks, mask)
-        return AnomalyPlan(kind=name, mask=mask, source=source, blend=kind.blend.draw(draws.within("blend")))
+        recorded = {"kind": name} if kind.name is None else {"kind": kind.name, "entry": name}
+        return AnomalyPlan(**recorded, mask=mask, source=source, blend=kind.blend.draw(draws.within("blend")))
 
     # --- paint ------------------------------------------------------------------------------------------------------
 
@@ -208,7 +209,7 @@ class AnomalySynthesizer:
                 return "the mask is smaller than min_area"
             if _visible_difference(sample, mask, box) < self.recipe.min_difference:
                 return "the defect cannot be seen (min_difference)"
-            if not self.recipe.kinds[anomaly.kind].mask.accepts(mask, roi):
+            if not self.recipe.kinds[anomaly.entry or anomaly.kind].mask.accepts(mask, roi):
                 return "the mask misses area_range or components_range"
         return None
 

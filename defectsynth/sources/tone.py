@@ -22,6 +22,7 @@ from defectsynth.spec import FractionRange, PositiveRange, Range, Spec
 __all__ = ["Tone", "ToneParams"]
 
 _SCALE_ENDS = (0.05, 0.95)
+_MOST_LIGHT = 4.0  # a near-black reference says nothing about a pattern's strength in the light
 
 
 class ToneParams(Spec):
@@ -31,11 +32,13 @@ class ToneParams(Spec):
         match: share of the product's local colour, 0 to 1.
         gain: strength of the source's pattern.
         shift: brightness that is added, as a fraction of full scale.
+        relative: whether the pattern is stronger on a brighter product, as a mark under more light is.
     """
 
     match: float = Field(default=0.0, ge=0.0, le=1.0)
     gain: float = Field(default=1.0, ge=0.0, le=100.0)
     shift: float = Field(default=0.0, ge=-1.0, le=1.0)
+    relative: bool = False
 
     @property
     def neutral(self) -> bool:
@@ -46,9 +49,15 @@ class ToneParams(Spec):
         self, patch: npt.NDArray[np.uint8], reference: npt.NDArray[np.float64], local: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.uint8]:
         """``(h, w, 3)`` uint8 after the formula above; ``reference`` and ``local`` are ``(3,)`` in 0..255."""
-        offset = (1.0 - self.match - self.gain) * reference + self.match * local + 255.0 * self._visible_shift(local)
-        toned = patch * np.float32(self.gain) + offset.astype(np.float32)
+        gain = self.gain * (self._light(reference, local) if self.relative else 1.0)
+        offset = (1.0 - self.match - gain) * reference + self.match * local + 255.0 * self._visible_shift(local)
+        toned = patch * np.float32(gain) + offset.astype(np.float32)
         return np.clip(np.rint(toned), 0, 255).astype(np.uint8)
+
+    def _light(self, reference: npt.NDArray[np.float64], local: npt.NDArray[np.float64]) -> float:
+        """How many times brighter the product is than the source's reference, as far as their tones are matched."""
+        ratio = float(local.mean() + 1.0) / float(reference.mean() + 1.0)
+        return 1.0 + self.match * (min(max(ratio, 1.0 / _MOST_LIGHT), _MOST_LIGHT) - 1.0)
 
     def _visible_shift(self, local: npt.NDArray[np.float64]) -> float:
         """The shift as far as the scale goes; turned round where that is less than half of it."""
@@ -60,11 +69,17 @@ class ToneParams(Spec):
 
 
 class Tone(Spec):
-    """What may be drawn; the defaults leave the source as it is."""
+    """What may be drawn; the defaults leave the source as it is.
+
+    Attributes:
+        match_range, gain_range, shift_range: see ``ToneParams``.
+        relative: whether the gain grows with the product's brightness over the reference's.
+    """
 
     match_range: FractionRange = (0.0, 0.0)
     gain_range: PositiveRange = (1.0, 1.0)
     shift_range: Range = (0.0, 0.0)
+    relative: bool = False
 
     def draw(self, draws: Draws) -> ToneParams:
         """The tone of one source."""
@@ -72,4 +87,5 @@ class Tone(Spec):
             match=draws.uniform("match", self.match_range),
             gain=draws.uniform("gain", self.gain_range),
             shift=draws.uniform("shift", self.shift_range),
+            relative=self.relative,
         )
