@@ -4,7 +4,7 @@
 >>> synth = AnomalySynthesizer("industrial", seed=7)
 """
 
-from defectsynth.banks import DefectBank, NormalBank, TextureBank
+from defectsynth.banks import DefectBank, MaskBank, NormalBank, TextureBank
 from defectsynth.plan import Plan
 from defectsynth.recipe import Recipe, load_recipe, preset_names
 from defectsynth.sample import AnomalySample, Piece
@@ -14,6 +14,7 @@ __all__ = [
     "AnomalySample",
     "AnomalySynthesizer",
     "DefectBank",
+    "MaskBank",
     "NormalBank",
     "Piece",
     "Plan",

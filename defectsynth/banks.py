@@ -1,11 +1,12 @@
-"""Banks of anomaly sources: textures, real defects and other normal pictures, decoded once and kept in a bounded cache."""
+"""Banks of anomaly sources: textures, real defects, masks and other normal pictures, decoded once, in a bounded cache."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -13,18 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.errors import ImageError, PlanError, SourceError
-from defectsynth.files import list_images, read_image, read_mask
+from defectsynth.files import binary_mask, list_images, read_image, read_mask
+from defectsynth.foreground import estimate_foreground
 from defectsynth.formats.mvtec import read_defects
 from defectsynth.images import AnyImage, Mask, check_image, content_hash, resize_image, split_alpha, to_rgb8
 from defectsynth.rng import Draws
 
-__all__ = ["Banks", "Defect", "DefectBank", "NormalBank", "TextureBank"]
+__all__ = ["Banks", "Defect", "DefectBank", "MaskBank", "NormalBank", "TextureBank"]
 
 RGB8 = npt.NDArray[np.uint8]
 CACHE_BYTES = 256 * 2**20
 """Decoded pixels that a bank keeps by default: about 1,300 textures of 256 x 256."""
 
 
+LEAST_CONFIDENCE = 0.3
+"""Below it the foreground of a defect's picture is not used; the default of ``foreground.min_confidence`` in a recipe."""
 PLAN_HASH_DIGITS = 16
 """Digits of a content hash that a plan keeps: 64 bits."""
 
@@ -42,7 +46,7 @@ class TextureImage:
         return self.rgb.nbytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Defect:
     """A real defect: its picture ``(H, W, 3)`` uint8 RGB, the mask ``(H, W)`` 0 or 255, and the picture's content hash."""
 
@@ -53,10 +57,16 @@ class Defect:
     @property
     def nbytes(self) -> int:
         """Bytes that it takes in a cache."""
-        return self.rgb.nbytes + self.mask.nbytes
+        return self.rgb.nbytes + 2 * self.mask.nbytes
+
+    @cached_property
+    def foreground(self) -> Mask | None:
+        """The product in its picture, ``(H, W)`` 0 or 255; None where the estimate is not certain."""
+        found = estimate_foreground(self.rgb, "auto")
+        return found.mask if found.confidence >= LEAST_CONFIDENCE and found.mask.any() else None
 
 
-ValueT = TypeVar("ValueT", "TextureImage", "Defect", "NormalImage")
+ValueT = TypeVar("ValueT", "TextureImage", "Defect", "NormalImage", "MaskImage")
 
 
 class _Cache(Generic[ValueT]):
@@ -255,12 +265,78 @@ class NormalBank:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskImage:
+    """A real mask ``(H, W)`` uint8, 0 or 255, and the content hash of its file."""
+
+    mask: Mask
+    hash: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes in a cache."""
+        return self.mask.nbytes
+
+
+class MaskBank:
+    """Real masks by name, without pictures.
+
+    Args:
+        masks: a folder of mask files, however nested (of a dataset in the MVTec AD layout, its ``ground_truth`` is taken), or a
+            mapping of names to masks. Set is what ``files.binary_mask`` says: of a file with 0 and one other value, the other.
+        cache_bytes: decoded pixels that are kept.
+
+    Raises:
+        SourceError: the folder is missing or holds no pictures, or the mapping is empty.
+    """
+
+    def __init__(self, masks: str | Path | Mapping[str, AnyImage], *, cache_bytes: int = CACHE_BYTES) -> None:
+        if isinstance(masks, Mapping):
+            self.root, self._arrays = None, {str(name): check_image(mask, f"mask {name!r}") for name, mask in masks.items()}
+            self.names = sorted(self._arrays)
+            if not self.names:
+                raise SourceError("the mapping of masks is empty: give at least one name and mask")
+        else:
+            below = Path(masks) / "ground_truth"
+            self.root, self._arrays = below if below.is_dir() else Path(masks), {}
+            self.names = _names_below(self.root, "mask")
+        self._known = frozenset(self.names)
+        self._cache: _Cache[MaskImage] = _Cache(cache_bytes)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def folders(self) -> list[str]:
+        """Every folder that holds a mask, at any depth."""
+        parents = {str(parent) for name in self.names for parent in PurePosixPath(name).parents}
+        return sorted(parents - {"."})
+
+    def load(self, name: str) -> MaskImage:
+        """A mask in its own size.
+
+        Raises:
+            SourceError: the file cannot be read, or nothing is set in it.
+        """
+        return self._cache.get(name, lambda: self._read(name))
+
+    def _read(self, name: str) -> MaskImage:
+        if name not in self._known:
+            raise PlanError(f"mask {name!r} is not in {_where(self.root)}: give the folder that the plan was drawn from")
+        image = self._arrays[name] if self.root is None else _read_source(self.root / name, "mask")
+        mask = binary_mask(image)
+        if not mask.any():
+            raise SourceError(f"mask {name!r} of {_where(self.root)} is empty: remove it, or mark the defect in it")
+        return MaskImage(mask, content_hash(image))
+
+
+@dataclass(frozen=True, slots=True)
 class Banks:
     """The sources that a synthesizer was given; None where none was."""
 
     textures: TextureBank | None = None
     defects: DefectBank | None = None
     normals: NormalBank | None = None
+    masks: MaskBank | None = None
 
     def texture_bank(self) -> TextureBank:
         """The textures.
@@ -291,6 +367,36 @@ class Banks:
         if self.normals is None:
             raise PlanError("this plan uses other normal pictures and none were given: pass normals=FOLDER")
         return self.normals
+
+    def mask_bank(self) -> MaskBank:
+        """The masks.
+
+        Raises:
+            PlanError: none were given.
+        """
+        if self.masks is None:
+            raise PlanError("this plan uses masks from files and none were given: pass masks=FOLDER (--masks FOLDER)")
+        return self.masks
+
+    def check_mask_folders(self, folders: tuple[str, ...] | None) -> None:
+        """Raises ``SourceError`` for a folder that the mask bank does not have."""
+        bank = self.mask_bank()
+        for folder in folders or ():
+            if folder not in bank.folders:
+                raise SourceError(f"mask folder {folder!r} is not in {_where(bank.root)}: it has {', '.join(bank.folders)}")
+
+    def draw_mask(self, draws: Draws, folders: tuple[str, ...] | None) -> tuple[str, str]:
+        """A mask's name and the first digits of its content hash: every mask below these folders as likely."""
+        bank = self.mask_bank()
+        names = [name for name in bank.names if _is_below(name, folders)] if folders else bank.names
+        name = names[draws.integer("name", (0, len(names) - 1))]
+        return name, bank.load(name).hash[:PLAN_HASH_DIGITS]
+
+    def mask(self, name: str, expected_hash: str) -> Mask:
+        """A mask that a plan names, ``(H, W)`` 0 or 255; it must not have changed."""
+        found = self.mask_bank().load(name)
+        _check_hash("mask", name, found.hash, expected_hash)
+        return found.mask
 
     def draw_normal(self, draws: Draws) -> tuple[str, str]:
         """A normal picture's name and the first digits of its content hash, every one as likely."""
@@ -332,6 +438,10 @@ class Banks:
         _check_hash("defect", name, defect.hash, expected_hash)
         return defect
 
+    def defect_foreground(self, name: str, expected_hash: str) -> Mask | None:
+        """The product in the picture of a defect that a plan names; None where it is not certain."""
+        return self.defect(name, expected_hash).foreground
+
     def texture(self, name: str, expected_hash: str, shape: tuple[int, int]) -> RGB8:
         """A texture that a plan names, at most as large as ``shape``; it must be the one that the plan was drawn from."""
         texture = self.texture_bank().fitted(name, shape)
@@ -363,6 +473,10 @@ def _read_source(path: Path, what: str) -> AnyImage:
 def _read_normal(path: Path) -> tuple[AnyImage, str]:
     image = _read_source(path, "normal picture")
     return (image if path.suffix == ".npy" else split_alpha(image)[0]), content_hash(image)
+
+
+def _is_below(name: str, folders: tuple[str, ...]) -> bool:
+    return any(name.startswith(f"{folder}/") for folder in folders)
 
 
 def _where(root: Path | None) -> str:

@@ -24,7 +24,8 @@ from defectsynth import __version__
 from defectsynth.charts import histograms
 from defectsynth.errors import DefectSynthError, InputError, VerificationError
 from defectsynth.files import MAX_PIXELS, write_image
-from defectsynth.job import Job
+from defectsynth.job import JOB_FILE, Job, check_imports
+from defectsynth.plugins import load_plugins
 from defectsynth.pool import available_cores
 from defectsynth.preview import contact_sheet
 from defectsynth.recipe import load_recipe, preset_names
@@ -67,6 +68,11 @@ Images = Annotated[str, typer.Option(help=f"Folder of normal pictures, or builti
 Roi = Annotated[str | None, typer.Option(help="Folder of ROI masks named like the pictures, or one mask for all.")]
 Textures = Annotated[str | None, typer.Option(help="Folder of textures (DTD or any other).")]
 Defects = Annotated[str | None, typer.Option(help="Folder of real defects in the MVTec AD layout.")]
+Masks = Annotated[str | None, typer.Option(help="Folder of real masks, without pictures.")]
+Imports = Annotated[
+    list[str] | None,
+    typer.Option("--import", help="Module or .py file with kinds of your own, imported before the recipe is read."),
+]
 RecipeName = Annotated[str, typer.Option(help="A preset (see `defectsynth recipes list`) or a .yaml file.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Change the recipe: kinds.*.mask.area_range=[0.01,0.06].")]
 Seed = Annotated[int, typer.Option(help="Seed of every random number.")]
@@ -86,8 +92,10 @@ def render(
     roi: Roi = None,
     textures: Textures = None,
     defects: Defects = None,
+    masks: Masks = None,
     recipe: RecipeName = "industrial",
     settings: Settings = None,
+    imports: Imports = None,
     count: Annotated[int, typer.Option(min=1, help="Labelled pictures, below test/.")] = 100,
     seed: Seed = 0,
     size: Size = None,
@@ -116,11 +124,14 @@ def render(
     as_json: AsJson = False,
 ) -> None:
     """Render a labelled dataset of defects from photographs of good parts."""
+    modules = load_plugins(imports or [])
+    if resume and (out / JOB_FILE).is_file():
+        check_imports(out, modules)
     chosen = load_recipe(recipe)
     if normal_fraction is not None or chosen.normal_fraction == 0:
         chosen = chosen.model_copy(update={"normal_fraction": DATASET_NORMALS if normal_fraction is None else normal_fraction})
     chosen = chosen.with_settings(settings or [])
-    job = _job(images, roi, textures, defects, exclude, count, seed, size, white, train_fraction, max_pixels)
+    job = _job(images, roi, textures, defects, masks, exclude, count, seed, size, white, train_fraction, max_pixels, modules)
     with _progress("rendering") as report:
         result = render_dataset(
             job,
@@ -151,8 +162,10 @@ def preview(
     roi: Roi = None,
     textures: Textures = None,
     defects: Defects = None,
+    masks: Masks = None,
     recipe: RecipeName = "industrial",
     settings: Settings = None,
+    imports: Imports = None,
     count: Annotated[int, typer.Option(min=1, max=200, help="Samples on the sheet.")] = 12,
     seed: Seed = 0,
     size: Size = None,
@@ -161,8 +174,9 @@ def preview(
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Draw a contact sheet: normal, anomalous, mask, defect map."""
+    modules = load_plugins(imports or [])
     chosen = load_recipe(recipe).model_copy(update={"normal_fraction": 0.0}).with_settings(settings or [])
-    job = _job(images, roi, textures, defects, None, count, seed, size, white, 0.0, max_pixels)
+    job = _job(images, roi, textures, defects, masks, None, count, seed, size, white, 0.0, max_pixels, modules)
     canvases, synthesizer = job.open_canvases(), job.synthesizer(chosen)
     samples = []
     for task in job.tasks(canvases):
@@ -215,11 +229,13 @@ def verify(
     roi: Roi = None,
     textures: Textures = None,
     defects: Defects = None,
+    masks: Masks = None,
+    imports: Imports = None,
     workers: Workers = 0,
     as_json: AsJson = False,
 ) -> None:
     """Paint every plan of a dataset again and compare every pixel with what is on disk."""
-    moved = {"images": images, "roi": roi, "textures": textures, "defects": defects}
+    moved = {"images": images, "roi": roi, "textures": textures, "defects": defects, "masks": masks}
     with _progress("verifying") as report:
         result = verify_dataset(
             dataset,
@@ -228,6 +244,7 @@ def verify(
                 for key, value in moved.items()
                 if value
             },
+            imports=imports or [],
             workers=workers or available_cores(),
             progress=report,
         )
@@ -263,8 +280,10 @@ def list_recipes(as_json: AsJson = False) -> None:
 def show_recipe(
     recipe: Annotated[str, typer.Argument(help="A preset or a .yaml file.")],
     settings: Settings = None,
+    imports: Imports = None,
 ) -> None:
     """A recipe as YAML, every value written out."""
+    load_plugins(imports or [])
     print(load_recipe(recipe).with_settings(settings or []).to_yaml(), end="")
 
 
@@ -272,8 +291,10 @@ def show_recipe(
 def check_recipe(
     recipe: Annotated[str, typer.Argument(help="A preset or a .yaml file.")],
     settings: Settings = None,
+    imports: Imports = None,
 ) -> None:
     """Check a recipe; a broken one is an error that names the key, the value and the rule."""
+    load_plugins(imports or [])
     found = load_recipe(recipe).with_settings(settings or [])
     needs = " and ".join(sorted(found.needs)) or "nothing but normal pictures"
     typer.echo(f"recipe {found.name!r} is sound: {len(found.kinds)} kinds, needs {needs}")
@@ -303,6 +324,7 @@ def _job(
     roi: str | None,
     textures: str | None,
     defects: str | None,
+    masks: str | None,
     exclude: list[str] | None,
     count: int,
     seed: int,
@@ -310,6 +332,7 @@ def _job(
     white: int | None,
     train_fraction: float,
     max_pixels: int,
+    imports: tuple[str, ...],
 ) -> Job:
     try:
         return Job(
@@ -317,6 +340,7 @@ def _job(
             roi=roi and _absolute(roi),
             textures=textures and _absolute(textures),
             defects=defects and _absolute(defects),
+            masks=masks and _absolute(masks),
             exclude=tuple(_absolute(folder) for folder in exclude or ()),
             count=count,
             seed=seed,
@@ -324,6 +348,7 @@ def _job(
             white=white,
             train_fraction=train_fraction,
             max_pixels=max_pixels,
+            imports=imports,
         )
     except ValidationError as error:
         raise InputError(describe(error, Job)) from None

@@ -23,6 +23,7 @@ from defectsynth.images import AnyImage, Mask, check_image
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "binary_mask",
     "encode_image",
     "find_images",
     "list_images",
@@ -97,12 +98,16 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> AnyImage:
 
 
 def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS) -> Mask:
-    """One mask file as ``(H, W)`` uint8, 0 or 255, from its first channel.
+    """One mask file as ``(H, W)`` uint8, 0 or 255; see ``binary_mask``."""
+    return binary_mask(read_image(path, max_pixels=max_pixels))
+
+
+def binary_mask(image: AnyImage) -> Mask:
+    """A mask as it was read from a file as ``(H, W)`` uint8, 0 or 255, from its first channel.
 
     Set where the value is at least half of the file's own largest one, so that 0/255, 0/100 and 16-bit masks all work; in a
     file whose values are all below 32 (labels) set where it is not zero.
     """
-    image = read_image(path, max_pixels=max_pixels)
     plane = image if image.ndim == 2 else image[:, :, 0]
     top = float(plane.max())
     labels = plane.dtype != np.float32 and top < _FIRST_GREY

@@ -22,6 +22,7 @@ __all__ = [
     "content_hash",
     "convert",
     "from_float",
+    "full_scale",
     "luminance",
     "mean_colour",
     "resize_image",
@@ -29,6 +30,7 @@ __all__ = [
     "split_alpha",
     "to_float",
     "to_rgb8",
+    "widened_box",
 ]
 
 AnyImage = npt.NDArray[Any]
@@ -126,6 +128,12 @@ def bounding_box(mask: npt.NDArray[Any]) -> Box | None:
     """``(top, left, bottom, right)`` of the pixels that are not zero, ends excluded; None where there is none."""
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8) if mask.dtype == np.bool_ else mask)
     return None if width == 0 else (top, left, top + height, left + width)
+
+
+def widened_box(box: Box, margin: int, shape: tuple[int, int]) -> Box:
+    """A box with ``margin`` more pixels on every side, inside a picture of ``shape = (H, W)``."""
+    top, left, bottom, right = box
+    return max(0, top - margin), max(0, left - margin), min(shape[0], bottom + margin), min(shape[1], right + margin)
 
 
 def resize_image(image: AnyImage, shape: tuple[int, int]) -> AnyImage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,18 @@ from pydantic import Field, ValidationError
 
 from defectsynth.banks import NormalBank
 from defectsynth.canvases import Canvases, open_canvases
-from defectsynth.errors import SourceError, StorageError
+from defectsynth.errors import InputError, SourceError, StorageError
 from defectsynth.files import MAX_PIXELS
 from defectsynth.images import AnyImage
 from defectsynth.masks.control import count_pieces
+from defectsynth.plugins import missing_plugins
 from defectsynth.recipe import Recipe
 from defectsynth.rng import Draws
 from defectsynth.sample import AnomalySample
 from defectsynth.spec import Spec, describe
 from defectsynth.synthesizer import AnomalySynthesizer
 
-__all__ = ["Job", "Task", "measured", "read_job", "read_manifest", "recipe_hash"]
+__all__ = ["Job", "Task", "check_imports", "measured", "read_job", "read_manifest", "recipe_hash"]
 
 JOB_FILE = "render.json"
 RECIPE_FILE = "recipe.yaml"
@@ -37,7 +38,7 @@ class Job(Spec):
     Attributes:
         images: folder of normal pictures, or ``builtin:<product>``.
         roi: folder of ROI masks, or one mask file.
-        textures, defects: folders of sources.
+        textures, defects, masks: folders of sources.
         exclude: folders whose pictures no source may share.
         count: labelled pictures, below ``test/``.
         seed: 0 to 2**64 - 1.
@@ -45,6 +46,8 @@ class Job(Spec):
         size: ``(H, W)``, or None for each picture's own.
         train_fraction: share of the normal pictures that go to ``train/good`` as they are; the others are painted on.
         max_pixels: larger picture files are refused.
+        imports: modules and files with the recipe's own kinds (``plugins.py``), for worker processes; the caller has imported
+            them already.
         canvases: fingerprint of the normal pictures' names and sizes; filled in by ``render``.
         recipe: hash of ``recipe.yaml``; filled in by ``render``.
     """
@@ -53,6 +56,7 @@ class Job(Spec):
     roi: str | None = None
     textures: str | None = None
     defects: str | None = None
+    masks: str | None = None
     exclude: tuple[str, ...] = ()
     count: int = Field(ge=1)
     seed: int = Field(default=0, ge=0, lt=2**64)
@@ -60,6 +64,7 @@ class Job(Spec):
     size: tuple[int, int] | None = None
     train_fraction: float = Field(default=0.5, ge=0.0, lt=1.0)
     max_pixels: int = Field(default=MAX_PIXELS, ge=1)
+    imports: tuple[str, ...] = ()
     canvases: str = ""
     recipe: str = ""
 
@@ -69,13 +74,14 @@ class Job(Spec):
 
     def synthesizer(self, recipe: Recipe, *, guard: bool = True) -> AnomalySynthesizer:
         """The synthesizer; banks that the recipe does not need are not opened, but must be there."""
-        for folder in (self.textures, self.defects, *(self.exclude if guard else ())):
+        for folder in (self.textures, self.defects, self.masks, *(self.exclude if guard else ())):
             if folder is not None and not Path(folder).is_dir():
                 raise SourceError(f"source folder {folder!r} does not exist: check the path")
         return AnomalySynthesizer(
             recipe,
             textures=self.textures if "textures" in recipe.needs else None,
             defects=self.defects if "defects" in recipe.needs else None,
+            masks=self.masks if "masks" in recipe.needs else None,
             normals=self._normals() if "normals" in recipe.needs else None,
             seed=self.seed,
             white=self.white,
@@ -119,24 +125,54 @@ class Task:
         return f"{self.number:06d}" if self.split == "test" else f"n{self.number:06d}"
 
 
-def read_job(root: Path) -> tuple[Job, Recipe]:
-    """The job and the recipe of a rendered dataset.
+def check_imports(root: Path, imports: Sequence[str]) -> None:
+    """Whether all that a dataset was rendered with has been imported; nothing is ever imported because a dataset names it.
+
+    Args:
+        root: the dataset.
+        imports: what the user has named and ``load_plugins`` imported.
 
     Raises:
+        InputError: something is missing.
+        StorageError: the folder is not a dataset of ours, or its job is damaged.
+    """
+    missing = missing_plugins(_read_job(root).imports, imports)
+    if missing:
+        again = " ".join(f"--import {name}" for name in missing)
+        raise InputError(
+            f"this dataset was rendered with {again}: give it again, if you trust it (nothing is imported because "
+            f"{str(root / JOB_FILE)!r} names it)"
+        )
+
+
+def read_job(root: Path, *, imports: Sequence[str] = ()) -> tuple[Job, Recipe]:
+    """The job and the recipe of a rendered dataset; ``imports`` are the plugins that have been imported, see ``check_imports``.
+
+    Raises:
+        InputError: it was rendered with plugins that are not among ``imports``.
         StorageError: the folder is not a dataset of ours, or its files are damaged.
     """
-    path = root / JOB_FILE
+    check_imports(root, imports)
+    job, path = _read_job(root), root / RECIPE_FILE
+    return job, Recipe.from_yaml(_read_text(path), str(path))
+
+
+def _read_job(root: Path) -> Job:
     try:
-        job = Job.model_validate_json(path.read_text(encoding="utf-8"))
-        return job, Recipe.from_yaml((root / RECIPE_FILE).read_text(encoding="utf-8"), str(root / RECIPE_FILE))
+        return Job.model_validate_json(_read_text(root / JOB_FILE))
+    except ValidationError as error:
+        raise StorageError(f"{str(root / JOB_FILE)!r} is damaged: {describe(error, Job)}") from None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise StorageError(f"{str(path)!r} or the recipe beside it is not text ({error}): render again") from None
+        raise StorageError(f"{str(path)!r} is not text ({error}): render again") from None
     except OSError as error:
         raise StorageError(
-            f"{str(root)!r} is not a dataset that `defectsynth render` began ({error.strerror}: {error.filename})"
+            f"{str(path.parent)!r} is not a dataset that `defectsynth render` began ({error.strerror}: {error.filename})"
         ) from None
-    except ValidationError as error:
-        raise StorageError(f"{str(path)!r} is damaged: {describe(error, Job)}") from None
 
 
 def read_manifest(path: Path) -> Iterator[dict[str, Any]]:

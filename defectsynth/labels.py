@@ -41,12 +41,15 @@ class Label(Spec):
         tolerance: pixels that change by no more than this fraction of full scale (mean over the channels) are not part of the
             mask unless most of their neighbours are, and get the product's own value back. None keeps the whole mask;
             ``factor`` takes 0, and ``intensity`` and ``logistic`` take 1/255 (NSA: ``mean |diff| > 1``) where it is None.
+        outside: the largest change of a pixel outside the mask, in any channel, as a fraction of full scale: what the faint rim
+            of a defect may be that an annotator leaves out. Only kinds with a ``halo_range`` change any; 0 allows none.
         steepness: of ``logistic``, per level of 255. NSA: 1/12 to 1.
         midpoint: of ``logistic``, in levels of 255. NSA: 3 to 24.
     """
 
     kind: Literal["degree", "binary", "factor", "intensity", "logistic"] = "degree"
     tolerance: float | None = Field(default=None, ge=0.0, lt=1.0)
+    outside: float = Field(default=0.0, ge=0.0, lt=1.0)
     steepness: float = Field(default=1 / 12, gt=0.0)
     midpoint: float = Field(default=24.0, ge=0.0)
 

@@ -23,12 +23,14 @@ class AnomalyPlan(Spec):
         kind: its name; the folder below ``test/``.
         entry: the recipe's entry that it was drawn from, where that has another name.
         mask: where.
+        halo: how far it shows beyond its mask, as a fraction of the picture's side; see ``Label.outside``.
         source: what.
         blend: how.
     """
 
     kind: str
     entry: str | None = None
+    halo: float = Field(default=0.0, ge=0.0, le=1.0)
     mask: Annotated[SerializeAsAny[MaskParams], MASK_PARAMS.field()]
     source: Annotated[SerializeAsAny[SourceParams], SOURCE_PARAMS.field()]
     blend: Annotated[SerializeAsAny[BlendParams], BLEND_PARAMS.field()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 import cv2
 
 from defectsynth.errors import DefectSynthError
+from defectsynth.plugins import load_plugins
 
 __all__ = ["available_cores", "run_tasks"]
 
@@ -33,26 +35,31 @@ def available_cores() -> int:
 
 
 def run_tasks(
-    make: Callable[..., Callable[[TaskT], ResultT]], arguments: tuple[Any, ...], tasks: Sequence[TaskT], workers: int
+    make: Callable[..., Callable[[TaskT], ResultT]],
+    arguments: tuple[Any, ...],
+    tasks: Sequence[TaskT],
+    workers: int,
+    imports: Sequence[str] = (),
 ) -> Generator[ResultT, None, None]:
     """Results of ``make(*arguments)(task)`` for every task, as they come.
 
     With one worker everything happens in this process and in order. With more, each process calls ``make`` once; closing the
-    iterator (or an exception in the caller) cancels what has not begun and waits for what has.
+    iterator (or an exception in the caller) cancels what has not begun and waits for what has. ``imports`` are the plugins
+    whose classes ``arguments`` may hold: each process imports them before it unpickles anything else.
     """
     if workers <= 1 or len(tasks) <= 1:
         function = make(*arguments)
         yield from (function(task) for task in tasks)
         return
-    yield from _run_in_processes(make, arguments, tasks, workers)
+    yield from _run_in_processes(pickle.dumps((make, arguments)), tasks, workers, imports)
 
 
 def _run_in_processes(
-    make: Callable[..., Callable[[TaskT], ResultT]], arguments: tuple[Any, ...], tasks: Sequence[TaskT], workers: int
-) -> Generator[ResultT, None, None]:
+    made_from: bytes, tasks: Sequence[Any], workers: int, imports: Sequence[str]
+) -> Generator[Any, None, None]:
     chunks = iter([tasks[start : start + _CHUNK] for start in range(0, len(tasks), _CHUNK)])
     executor = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(make, arguments)
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(imports, made_from)
     )
     try:
         with _interrupts_ignored():  # the workers inherit it, so an interrupt while they start is the parent's alone
@@ -85,11 +92,13 @@ def _interrupts_ignored() -> Iterator[None]:
 _function: Callable[[Any], Any] | None = None
 
 
-def _start_worker(make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
+def _start_worker(imports: Sequence[str], made_from: bytes) -> None:
     global _function
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)  # the processes are the parallelism
+    load_plugins(imports)
+    make, arguments = pickle.loads(made_from)
     _function = make(*arguments)
 
 

@@ -18,7 +18,7 @@ from defectsynth.foreground import METHODS
 from defectsynth.labels import Label
 from defectsynth.masks import MASKS, MaskSpec
 from defectsynth.sources import SOURCES, Product, SourceSpec
-from defectsynth.spec import CountRange, Spec, closest, describe
+from defectsynth.spec import CountRange, FractionRange, Spec, closest, describe
 
 __all__ = ["AnomalyKind", "ForegroundRule", "Recipe", "load_recipe", "preset_names"]
 
@@ -57,6 +57,8 @@ class AnomalyKind(Spec):
     Attributes:
         weight: how often it is drawn, relative to the other kinds.
         name: the name that is recorded, where several entries draw one kind of defect; None takes the entry's own.
+        halo_range: how far it shows beyond its mask, as a fraction of the picture's side, by at most ``label.outside``: real
+            defects are blurred, and their outlines are drawn where they are plain.
         mask: where.
         source: what; without it, the product itself (for blends that only light, move, darken or blur).
         blend: how.
@@ -64,6 +66,7 @@ class AnomalyKind(Spec):
 
     weight: float = Field(default=1.0, ge=0.0)
     name: str | None = None
+    halo_range: FractionRange = (0.0, 0.0)
     mask: Annotated[SerializeAsAny[MaskSpec], MASKS.field()]
     source: Annotated[SerializeAsAny[SourceSpec], SOURCES.field()] = Field(default_factory=Product)
     blend: Annotated[SerializeAsAny[BlendSpec], BLENDS.field()]
@@ -122,6 +125,16 @@ class Recipe(Spec):
                 f"anomalies_per_image_weights {list(weights)} must be {high - low + 1} numbers from 0, one for each of "
                 f"anomalies_per_image_range {[low, high]}, not all 0"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_limit_for_halos(self) -> Recipe:
+        for name, kind in self.kinds.items():
+            if kind.halo_range[1] > 0 and self.label.outside == 0:
+                raise ValueError(
+                    f"kinds.{name}.halo_range is {list(kind.halo_range)} but label.outside is 0, which allows no change outside "
+                    "the mask: set label.outside, for example to 0.1"
+                )
         return self
 
     @field_validator("kinds")

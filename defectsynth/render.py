@@ -107,7 +107,7 @@ def render(
     open_tasks = [task for task in tasks if (task.split, task.number) not in finished]
     resumed = len(tasks) - len(open_tasks)
     skipped: list[Line] = []
-    results = run_tasks(_Renderer, (job, recipe, out, on_error), open_tasks, workers)
+    results = run_tasks(_Renderer, (job, recipe, out, on_error), open_tasks, workers, job.imports)
     try:
         with _open_partial(out, finished) as partial:
             for done, line in enumerate(results, start=resumed + 1):
@@ -165,7 +165,7 @@ class _Renderer:
 
 def _refuse_overlap(out: Path, job: Job) -> None:
     """An output inside an input would become input the next time; an input inside the output could be deleted with it."""
-    inputs = {"images": job.images, "roi": job.roi, "textures": job.textures, "defects": job.defects}
+    inputs = {"images": job.images, "roi": job.roi, "textures": job.textures, "defects": job.defects, "masks": job.masks}
     named = [(name, folder) for name, folder in inputs.items() if folder and not folder.startswith(BUILTIN_PREFIX)]
     target = out.resolve()
     for name, folder in [*named, *(("exclude", folder) for folder in job.exclude)]:
@@ -202,7 +202,7 @@ def _prepare(out: Path, job: Job, recipe: Recipe, resume: bool, overwrite: bool)
 
 def _check_same(out: Path, job: Job) -> None:
     try:
-        begun, _ = read_job(out)
+        begun, _ = read_job(out, imports=job.imports)
     except StorageError as error:
         raise StorageError(f"nothing to resume: {error}; choose an empty folder and leave --resume out") from None
     names = {"canvases": "the normal pictures", "recipe": "the recipe"}

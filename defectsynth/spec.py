@@ -29,7 +29,9 @@ __all__ = [
     "Range",
     "Registry",
     "Spec",
+    "WholeRange",
     "describe",
+    "within",
 ]
 
 
@@ -66,7 +68,8 @@ def _ordered(value: tuple[Any, Any]) -> tuple[Any, Any]:
     return value
 
 
-def _within(low: float, high: float, open_low: bool = False) -> AfterValidator:
+def within(low: float, high: float, open_low: bool = False) -> AfterValidator:
+    """Both ends of a range from ``low`` (or above it) to ``high``."""
     def check(value: tuple[Any, Any]) -> tuple[Any, Any]:
         if not (low < value[0] if open_low else low <= value[0]) or not value[1] <= high:
             rule = f"above {low:g}" if open_low else f"from {low:g}"
@@ -78,18 +81,20 @@ def _within(low: float, high: float, open_low: bool = False) -> AfterValidator:
 
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 """``[low, high]``, low <= high."""
-FractionRange = Annotated[Range, _within(0.0, 1.0)]
+FractionRange = Annotated[Range, within(0.0, 1.0)]
 """Both ends in [0, 1]."""
-AreaRange = Annotated[Range, _within(0.0, 1.0, open_low=True)]
+AreaRange = Annotated[Range, within(0.0, 1.0, open_low=True)]
 """Fractions of the ROI's area, both ends in (0, 1]."""
-AngleRange = Annotated[Range, _within(-360.0, 360.0)]
+AngleRange = Annotated[Range, within(-360.0, 360.0)]
 """Degrees, anticlockwise."""
-PositiveRange = Annotated[Range, _within(0.0, 1e6, open_low=True)]
+PositiveRange = Annotated[Range, within(0.0, 1e6, open_low=True)]
 """Both ends above 0."""
-CellsRange = Annotated[Range, _within(0.0, 4096.0, open_low=True)]
+CellsRange = Annotated[Range, within(0.0, 4096.0, open_low=True)]
 """Lattice cells along a side, both ends above 0."""
-CountRange = Annotated[tuple[int, int], AfterValidator(_ordered), _within(1, 10_000)]
+CountRange = Annotated[tuple[int, int], AfterValidator(_ordered), within(1, 10_000)]
 """Integers, both ends included."""
+WholeRange = Annotated[tuple[int, int], AfterValidator(_ordered), within(0, 10_000)]
+"""Integers from 0, both ends included."""
 
 
 def closest(word: str, known: Iterable[str]) -> str:
@@ -151,7 +156,8 @@ class Registry(Generic[PartT]):
             raise ValueError(f"{self.what} {value!r} has no 'kind': give one of {known}")
         kind = value["kind"]
         if not isinstance(kind, str) or kind not in self._classes:
-            raise ValueError(f"{self.what} kind {kind!r} is unknown: the kinds are {known}.{closest(str(kind), self.kinds)}")
+            hint = f"{closest(str(kind), self.kinds)} (a kind of your own is known once its module is imported: --import)"
+            raise ValueError(f"{self.what} kind {kind!r} is unknown: the kinds are {known}.{hint}")
         part = self._classes[kind]
         try:
             return part.model_validate(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ __all__ = [
     "Summary",
     "compare",
     "dataset_measures",
+    "elongation_of",
     "measure_defect",
     "summarise",
 ]
@@ -85,18 +86,18 @@ def measure_defect(image: AnyImage, mask: Mask) -> dict[str, float]:
     return {
         "area": float(np.count_nonzero(mask)) / mask.size,
         "components": float(count - 1),
-        "elongation": _elongation(labels == largest),
+        "elongation": elongation_of(labels == largest),
         "contrast": _contrast(luminance(image), mask),
     }
 
 
-def dataset_measures(root: Path) -> Measures:
-    """Every measure of every defect of a dataset in the MVTec AD layout: arrays of one length, by name.
+def dataset_measures(root: Path, kinds: Sequence[str] | None = None) -> Measures:
+    """Every measure of every defect of a dataset in the MVTec AD layout, or of some kinds of it: arrays of one length, by name.
 
     Raises:
         ImageError: the folder holds no defects, a file cannot be read, or a mask is empty or of another size than its picture.
     """
-    rows = [_measure_files(picture) for picture in read_defects(root)]
+    rows = [_measure_files(picture) for picture in read_defects(root) if kinds is None or picture.kind in kinds]
     return {measure.name: np.array([row[measure.name] for row in rows]) for measure in MEASURES}
 
 
@@ -124,7 +125,8 @@ def _measure_files(picture: LabelledPicture) -> dict[str, float]:
     return measure_defect(image, mask)
 
 
-def _elongation(piece: npt.NDArray[np.bool_]) -> float:
+def elongation_of(piece: npt.NDArray[np.bool_]) -> float:
+    """Longer over shorter axis of the set pixels, from 1: the square root of their second moments' ratio."""
     y, x = np.nonzero(piece)
     pixel = 1.0 / 12.0  # a pixel is a square, not a point: a single one has elongation 1
     spread_y, spread_x = float(y.var()) + pixel, float(x.var()) + pixel

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.banks import Banks, DefectBank, NormalBank, TextureBank
+from defectsynth.banks import Banks, DefectBank, MaskBank, NormalBank, TextureBank
 from defectsynth.errors import ImageError, PlanError, RecipeError, RegionError, SynthesisError
-from defectsynth.images import AnyImage, Box, Mask, bounding_box, check_image, convert, to_float
+from defectsynth.images import AnyImage, Box, Mask, bounding_box, check_image, convert, full_scale, to_float, widened_box
 from defectsynth.labels import add_degree, mask_of
 from defectsynth.plan import AnomalyPlan, Plan
 from defectsynth.recipe import Recipe, load_recipe
@@ -27,6 +28,7 @@ __all__ = ["AnomalySynthesizer"]
 _BANK_OPTIONS = {
     "textures": "textures=FOLDER (--textures FOLDER)",
     "defects": "defects=FOLDER (--defects FOLDER)",
+    "masks": "masks=FOLDER (--masks FOLDER)",
     "normals": "normals=FOLDER, or a mapping of names to images (`render` and `preview` take --images)",
 }
 
@@ -40,6 +42,7 @@ class AnomalySynthesizer:
         defects: folder of real defects in the MVTec AD layout, or a ``DefectBank``, for recipes with ``defect`` sources.
         normals: other normal pictures of the product, for recipes that take patches from them: a folder, a mapping of names to
             images, or a ``NormalBank``.
+        masks: folder of real masks, a mapping of names to masks, or a ``MaskBank``, for recipes with ``mask_file`` masks.
         seed: the dataset's seed, 0 to 2**64 - 1.
         white: the value of white in uint16 images of 10, 12 or 14 bits (1023, 4095, 16383); None for 65535, and for every other
             type.
@@ -67,6 +70,7 @@ class AnomalySynthesizer:
         textures: TextureBank | str | Path | Mapping[str, AnyImage] | None = None,
         defects: DefectBank | str | Path | None = None,
         normals: NormalBank | str | Path | Mapping[str, AnyImage] | None = None,
+        masks: MaskBank | str | Path | Mapping[str, AnyImage] | None = None,
         seed: int = 0,
         white: int | None = None,
         exclude: str | Path | Iterable[str | Path] = (),
@@ -78,6 +82,7 @@ class AnomalySynthesizer:
             textures if textures is None or isinstance(textures, TextureBank) else TextureBank(textures),
             defects if defects is None or isinstance(defects, DefectBank) else DefectBank(defects),
             normals if normals is None or isinstance(normals, NormalBank) else NormalBank(normals),
+            masks if masks is None or isinstance(masks, MaskBank) else MaskBank(masks),
         )
         self._check_banks()
         self._check_kinds()
@@ -166,8 +171,15 @@ class AnomalySynthesizer:
         name, kind = self._kinds[draws.weighted("kind", self._weights)]
         mask = kind.mask.draw(draws.within("mask"), self.banks)
         source = kind.source.draw(draws.within("source"), self.banks, mask)
-        recorded = {"kind": name} if kind.name is None else {"kind": kind.name, "entry": name}
-        return AnomalyPlan(**recorded, mask=mask, source=source, blend=kind.blend.draw(draws.within("blend")))
+        halo = draws.uniform("halo", kind.halo_range)
+        return AnomalyPlan(
+            kind=kind.name or name,
+            entry=None if kind.name is None else name,
+            halo=halo,
+            mask=mask,
+            source=source,
+            blend=kind.blend.draw(draws.within("blend")),
+        )
 
     # --- paint ------------------------------------------------------------------------------------------------------
 
@@ -181,18 +193,23 @@ class AnomalySynthesizer:
         for number, anomaly in enumerate(plan.anomalies, start=1):
             self._paint_anomaly(canvas, plan, anomaly, roi, number)
         defect_map = canvas.degree if plan.label.plain else _relabel(canvas, painted, image, plan)
+        if any(anomaly.halo > 0 for anomaly in plan.anomalies):
+            _limit(painted, image, defect_map == 0, plan)
         return AnomalySample(painted, mask_of(defect_map), defect_map, image, plan, canvas.kinds)
 
     def _paint_anomaly(self, canvas: _Canvas, plan: Plan, anomaly: AnomalyPlan, roi: Mask, number: int) -> None:
         """Paints one defect inside its mask's rectangle."""
         mask = anomaly.mask.paint(roi, self.banks)
-        box = bounding_box(mask)
+        support = mask if anomaly.halo == 0 else _widened(mask, anomaly.halo)
+        box = bounding_box(support)
         if box is None:
             return
-        site = Site(canvas.planes, roi, mask, anomaly.mask, box, self.banks, plan.white, plan.foreground)
+        box = widened_box(box, anomaly.blend.margin, plan.shape)
+        site = Site(canvas.planes, roi, support, anomaly.mask, box, self.banks, plan.white, plan.foreground)
         patch = _as_planes(anomaly.source.render(site), canvas.planes, plan.white)
         window = site.window
         canvas.planes[window], degree = anomaly.blend.blend(site, patch)
+        degree = np.where(mask[window] != 0, degree, np.float32(0.0))
         canvas.degree[window] = add_degree(canvas.degree[window], degree)
         canvas.kinds[window][degree > 0] = number
 
@@ -257,6 +274,24 @@ def _as_planes(patch: AnyImage, planes: AnyImage, white: int | None) -> AnyImage
     if patch.dtype == planes.dtype and patch.ndim == 3 and patch.shape[2] == planes.shape[2]:
         return patch
     return convert(patch, planes.dtype, planes.shape[2], to_white=white)
+
+
+def _widened(mask: Mask, halo: float) -> Mask:
+    """The mask and what lies within ``halo`` (a fraction of the picture's side) of it."""
+    distance = cv2.distanceTransform(255 - mask, cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.where(distance <= halo * np.sqrt(mask.size), np.uint8(255), np.uint8(0)) if mask.any() else mask
+
+
+def _limit(painted: AnyImage, normal: AnyImage, where: npt.NDArray[np.bool_], plan: Plan) -> None:
+    """Brings the pixels of ``where`` to within ``label.outside`` of the product."""
+    before = normal[where]
+    if normal.dtype == np.float32:
+        most = np.float32(plan.label.outside)
+        painted[where] = np.clip(painted[where], np.maximum(before - most, 0.0), np.minimum(before + most, 1.0))
+        return
+    levels = np.int32(plan.label.outside * (plan.white or full_scale(normal.dtype)))  # rounded down: never more than was said
+    wide = before.astype(np.int32)
+    painted[where] = np.clip(painted[where].astype(np.int32), wide - levels, wide + levels).astype(normal.dtype)
 
 
 def _relabel(canvas: _Canvas, painted: AnyImage, normal: AnyImage, plan: Plan) -> npt.NDArray[np.float32]:

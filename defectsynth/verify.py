@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from defectsynth.formats.mvtec import NORMAL_KIND, mask_path
 from defectsynth.images import AnyImage
 from defectsynth.job import MANIFEST_FILE, RECIPE_FILE, Job, measured, read_job, read_manifest, recipe_hash
 from defectsynth.plan import Plan
+from defectsynth.plugins import load_plugins
 from defectsynth.pool import run_tasks
 from defectsynth.recipe import Recipe
 
@@ -41,6 +42,7 @@ def verify(
     root: Path,
     *,
     replacements: dict[str, str] | None = None,
+    imports: Sequence[str] = (),
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
@@ -48,22 +50,26 @@ def verify(
 
     Args:
         root: a folder that ``render`` wrote.
-        replacements: other folders for ``images``, ``roi``, ``textures``, ``defects``, where they have moved.
+        replacements: other folders for ``images``, ``roi``, ``textures``, ``defects``, ``masks``, where they have moved.
+        imports: modules and files with the recipe's own kinds, the ones that it was rendered with; they are imported. What only
+            the dataset names is not.
         workers: processes.
         progress: called with (pictures done, pictures in all).
 
     Raises:
         StorageError: the folder is not a rendered dataset, or its manifest is damaged.
+        InputError: it was rendered with ``imports`` that are not given, or one of them cannot be imported.
         DefectSynthError: the normal pictures or the sources cannot be opened.
     """
-    job, recipe = read_job(root)
+    given = load_plugins(imports)
+    job, recipe = read_job(root, imports=given)
     changed = [] if job.recipe == recipe_hash(recipe) else [f"{RECIPE_FILE}: is not the recipe that was rendered"]
     job = job.model_copy(update=replacements or {})
     job.open_canvases()
     job.synthesizer(recipe, guard=False)
     lines = list(read_manifest(root / MANIFEST_FILE))
     result = Verification(len(lines))
-    for done, problems in enumerate(run_tasks(_Verifier, (job, recipe, root), lines, workers), start=1):
+    for done, problems in enumerate(run_tasks(_Verifier, (job, recipe, root), lines, workers, given), start=1):
         result.problems += problems
         if progress:
             progress(done, len(lines))

@@ -1,9 +1,10 @@
 """A mask kind of your own, registered from outside the package and used from YAML.
 
     python examples/own_mask_kind.py out/
+    defectsynth render --import examples/own_mask_kind.py --recipe examples/own_mask_kind.yaml --out dataset/
 
-Registering makes a kind known in this process. Import the module with the kind wherever its recipes or plans are read: the
-command line does not know it.
+Registering makes a kind known in this process. In Python, import the module with the kind wherever its recipes or plans are
+read; on the command line `--import` does that, in the worker processes too.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import Literal
 
 import numpy as np
 
-from defectsynth import AnomalySynthesizer, Recipe
+from defectsynth import AnomalySynthesizer
 from defectsynth.banks import Banks
 from defectsynth.files import write_image
 from defectsynth.images import Mask
-from defectsynth.masks import MASK_PARAMS, MASKS, MaskParams, MaskSpec
+from defectsynth.masks import MASK_PARAMS, MASKS
+from defectsynth.masks.placement import Placed, PlacedParams
 from defectsynth.noise import FloatField
 from defectsynth.preview import contact_sheet
 from defectsynth.rng import Draws
@@ -27,52 +29,35 @@ from defectsynth.spec import FractionRange
 
 
 @MASK_PARAMS.register
-class RingParams(MaskParams):
-    """What was drawn: the centre (a pixel of the ROI, by its rank in [0, 1)), and the radius as a fraction of the side."""
+class RingParams(PlacedParams):
+    """What was drawn: the radius as a fraction of the picture's side, and the centre that every placed kind has."""
 
     kind: Literal["ring"] = "ring"
-    place: float
     radius: float
 
     def field(self, roi: Mask, banks: Banks) -> FloatField:
-        """How near a pixel is to the ring; the recipe's ``area_range`` says how thick that makes it."""
-        inside = np.flatnonzero(roi)
-        row, column = divmod(int(inside[int(self.place * inside.size)]), roi.shape[1])
-        y, x = np.indices(roi.shape, dtype=np.float32)
-        off = np.abs(np.sqrt((y - row) ** 2 + (x - column) ** 2) / np.float32(np.sqrt(roi.size)) - np.float32(self.radius))
-        return np.float32(0.01) - off
+        """How near a pixel is to the ring; the recipe's `area_range` says how thick that makes it."""
+        (row, column), (y, x) = self.centre(roi), np.indices(roi.shape, dtype=np.float32)
+        distance = np.sqrt((y - row) ** 2 + (x - column) ** 2) / np.float32(np.sqrt(roi.size))
+        return np.float32(0.01) - np.abs(distance - np.float32(self.radius))
 
 
 @MASKS.register
-class Ring(MaskSpec):
+class Ring(Placed):
     """What may be drawn: the mark that a drop leaves."""
 
     kind: Literal["ring"] = "ring"
     radius_range: FractionRange = (0.03, 0.12)
 
     def draw(self, draws: Draws, banks: Banks) -> RingParams:
-        """The parameters of one ring."""
-        return RingParams(
-            place=draws.uniform("place", (0.0, 0.999999)),
-            radius=draws.uniform("radius", self.radius_range),
-            **self.draw_controls(draws),  # area and components, which every kind has
-        )
-
-
-RECIPE = """
-name: drops
-foreground: none
-kinds:
-  drop:
-    mask: {kind: ring, radius_range: [0.04, 0.15], area_range: [0.004, 0.015], components_range: [1, 1]}
-    source: {kind: procedural, families: [oil_film, concrete], tone: {match_range: [0.6, 0.9], shift_range: [-0.25, -0.1]}}
-    blend: {kind: linear, opacity_range: [0.6, 0.9], edge_range: [0.002, 0.006]}
-"""
+        """The parameters of one ring: its own, its place, and the area and components that every kind has."""
+        radius = draws.uniform("radius", self.radius_range)
+        return RingParams(radius=radius, **self.draw_place(draws), **self.draw_controls(draws))
 
 
 def main(out: Path, count: int = 6) -> list[float]:
     """Writes a contact sheet; returns the radii that were drawn."""
-    synthesizer = AnomalySynthesizer(Recipe.from_yaml(RECIPE), seed=2)
+    synthesizer = AnomalySynthesizer(Path(__file__).with_suffix(".yaml"), seed=2)
     samples = [synthesizer(product("plate", index, (160, 160)).image, index=index) for index in range(count)]
     write_image(out / "drops.png", contact_sheet(samples))
     radii = [sample.plan.to_dict()["anomalies"][0]["mask"]["radius"] for sample in samples]

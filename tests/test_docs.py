@@ -47,6 +47,13 @@ def pages_with(language: str) -> list[object]:
     return [pytest.param(page, id=page.stem) for page in PAGES if blocks(page, language)]
 
 
+@pytest.fixture(autouse=True)
+def own_kinds_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page or an example may register a kind of its own."""
+    for registry in (MASKS, MASK_PARAMS):
+        monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+
+
 # --- Python -----------------------------------------------------------------------------------------------------------
 
 
@@ -57,15 +64,13 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
     for number, block in enumerate(blocks(page, "python")):
         if "import torch" in block and not HAS_TORCH:
             continue
-        exec(compile(block, f"{page.name}, Python block {number + 1}", "exec"), namespace)
+        exec(compile(block, f"{page.name}, Python block {number + 1}", "exec", dont_inherit=True), namespace)
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in EXAMPLES])
 def test_example_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if "import torch" in path.read_text(encoding="utf-8"):
         pytest.importorskip("torch")
-    for registry in (MASKS, MASK_PARAMS):
-        monkeypatch.setattr(registry, "_classes", dict(registry._classes))  # an example may register a kind
     module = load_example(path, monkeypatch)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -183,7 +188,8 @@ def photos(tmp_path: Path) -> Path:
     middle[30:66, 30:66] = 255
     write_image(root / "roi.png", middle)
     (tmp_path / "examples").mkdir()
-    shutil.copy(ROOT / "examples" / "own_recipe.yaml", tmp_path / "examples")
+    for name in ("own_recipe.yaml", "own_mask_kind.py", "own_mask_kind.yaml"):
+        shutil.copy(ROOT / "examples" / name, tmp_path / "examples")
     for number, family in enumerate(("rust", "leather", "marble")):
         write_image(root / "textures" / family / f"{number}.png", texture(family, number, SHAPE))
     for name, made_from, seed in (("real", "pill", 1), ("defects", "plate", 2)):

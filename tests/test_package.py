@@ -19,7 +19,7 @@ ROOT = Path(defectsynth.__file__).parent
 
 # a room stands above all that it imports
 FLOORS = [
-    {"errors", "affine", "rng", "noise", "images", "files", "spec", "labels", "sample", "foreground", "samples"},
+    {"errors", "affine", "rng", "noise", "images", "files", "plugins", "spec", "labels", "sample", "foreground", "samples"},
     {"formats"},
     {"banks"},
     {"masks"},
@@ -31,6 +31,7 @@ FLOORS = [
     {"preview", "canvases", "statistics"},
     {"charts", "job", "pool", "scoring"},
     {"render", "verify"},
+    {"matching"},
     {"cli"},
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from conftest import picture, whole
@@ -11,7 +13,7 @@ from defectsynth import AnomalySynthesizer, DefectBank, TextureBank, load_recipe
 from defectsynth.errors import LeakageError, PlanError, SourceError
 from defectsynth.files import write_image
 from defectsynth.rng import Draws
-from defectsynth.sources.enhance import DRAEM_OPERATIONS, Enhance, apply_operations, rotation_of
+from defectsynth.sources.enhance import DRAEM_OPERATIONS, Enhance, OperationName, apply_operations, rotation_of
 from defectsynth.sources.texture import sample
 from defectsynth.sources.tone import ToneParams
 
@@ -109,8 +111,8 @@ def test_operations_are_those_of_pillow(operation, expected):
 
 
 def test_every_operation_keeps_the_type_and_changes_something():
-    for name in (*DRAEM_OPERATIONS, "contrast"):
-        operations = Enhance(operations=(name,), count=1).draw(Draws(3, 4))
+    for name in get_args(OperationName):
+        operations = Enhance(operations=(name,), count=1, solarize_probability=1.0).draw(Draws(3, 4))
         found = apply_operations(RGB, operations)
         assert found.shape == RGB.shape
         assert found.dtype == np.uint8
@@ -119,7 +121,7 @@ def test_every_operation_keeps_the_type_and_changes_something():
 
 def test_operations_hold_on_one_pixel_and_on_a_flat_picture():
     for shape in ((1, 1, 3), (4, 4, 3)):
-        for name in (*DRAEM_OPERATIONS, "contrast"):
+        for name in get_args(OperationName):
             for value in (0, 77, 255):
                 operations = Enhance(operations=(name,), count=1).draw(Draws(1, 2))
                 assert apply_operations(np.full(shape, value, np.uint8), operations).shape == shape
@@ -130,6 +132,17 @@ def test_three_different_of_ten_are_drawn():
     assert all(len({name for name, _ in operations}) == 3 for operations in drawn)
     counts = np.array([sum(name == one for operations in drawn for name, _ in operations) for one in DRAEM_OPERATIONS])
     assert np.allclose(counts / 500, 0.3, atol=0.08)
+
+
+def test_a_drawn_solarize_is_left_out_as_often_as_it_says():
+    rule = Enhance(operations=("solarize",), count=1)
+    thresholds = np.array([rule.draw(Draws(0, index))[0][1][0] for index in range(500)])
+    left_out = thresholds > 255
+    assert 0.44 < left_out.mean() < 0.56
+    assert ((thresholds[~left_out] >= 32) & (thresholds[~left_out] <= 128)).all()
+    assert (apply_operations(RGB, [("solarize", (256.0,))]) == RGB).all()
+    always = rule.model_copy(update={"solarize_probability": 1.0})
+    assert all(always.draw(Draws(0, index))[0][1][0] <= 128 for index in range(100))
 
 
 def test_enhance_asks_for_no_more_than_it_lists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ Degree = npt.NDArray[np.float32]
 
 class BlendParams(Part):
     """What was drawn for one blend."""
+
+    margin: ClassVar[int] = 0
+    """How many pixels around the mask the rectangle reaches, for blends that look beyond the outline."""
 
     @abstractmethod
     def blend(self, site: Site, patch: AnyImage) -> tuple[AnyImage, Degree]:

@@ -1,6 +1,9 @@
-"""Where on the ROI a shape is set down: any of its pixels, or those of a given depth (a chip lies at the edge)."""
+"""Where on the ROI a shape is set down: any of its pixels, or those of a given depth, or of a given part of its length."""
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,9 +16,10 @@ from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
 from defectsynth.spec import FractionRange
 
-__all__ = ["Placed", "PlacedParams", "depth_of", "distance_from"]
+__all__ = ["Axis", "Placed", "PlacedParams", "axis_of", "depth_of", "distance_from"]
 
 _ANYWHERE = (0.0, 1.0)
+_ROUND = 1.5  # length over width below which an ROI has no axis
 
 
 class PlacedParams(MaskParams):
@@ -24,22 +28,39 @@ class PlacedParams(MaskParams):
     Attributes:
         place: which of the allowed pixels is the centre, a number in [0, 1): row by row.
         depth: the allowed pixels: how deep they lie in the ROI, 0 at its edge to 1 where it is deepest.
+        along: the allowed pixels: how far along the ROI's axis they lie, 0 to 1 (``Axis``); a round ROI has none: all.
     """
 
     place: float = Field(ge=0.0, lt=1.0)
     depth: FractionRange = _ANYWHERE
+    along: FractionRange = _ANYWHERE
 
-    def centre(self, roi: Mask) -> tuple[int, int]:
-        """(row, column) of the centre: a pixel of the ROI, of the allowed depth or as near to it as there is."""
-        allowed = np.flatnonzero(roi if self.depth == _ANYWHERE else self._allowed(roi))
-        row, column = divmod(int(allowed[int(self.place * allowed.size)]), roi.shape[1])
+    def centre(self, roi: Mask, among: npt.NDArray[np.intp] | None = None) -> tuple[int, int]:
+        """(row, column) of the centre: a pixel of the ROI where ``depth`` and ``along`` allow it, or the nearest to that.
+
+        Args:
+            roi: ``(H, W)`` uint8, 0 or 255.
+            among: positions, row by row, of the pixels that can be the centre; None for the whole ROI.
+        """
+        pixels = self.allowed(roi, among)
+        row, column = divmod(int(pixels[int(self.place * pixels.size)]), roi.shape[1])
         return row, column
 
-    def _allowed(self, roi: Mask) -> npt.NDArray[np.bool_]:
-        depth, (low, high) = depth_of(roi), self.depth
-        miss = np.maximum(np.float32(low) - depth, depth - np.float32(high))
-        miss[roi == 0] = np.inf
-        return miss <= max(0.0, float(miss.min()))
+    def allowed(self, roi: Mask, among: npt.NDArray[np.intp] | None = None) -> npt.NDArray[np.intp]:
+        """The positions, row by row, that can be the centre; at least one. See ``centre``."""
+        pixels = np.flatnonzero(roi) if among is None else among
+        if self.depth == _ANYWHERE and self.along == _ANYWHERE:
+            return pixels
+        miss = self._miss(roi).flat[pixels]
+        return pixels[miss <= miss.min()]
+
+    def _miss(self, roi: Mask) -> FloatField:
+        """``(H, W)`` float32: how far each pixel is from what is allowed, 0 where it is allowed."""
+        miss = np.zeros(roi.shape, dtype=np.float32)
+        if self.depth != _ANYWHERE:
+            miss = _beyond(depth_of(roi), self.depth)
+        axis = None if self.along == _ANYWHERE else axis_of(roi)
+        return miss if axis is None else np.maximum(miss, _beyond(axis.along(roi), self.along))
 
 
 class Placed(MaskSpec):
@@ -47,13 +68,58 @@ class Placed(MaskSpec):
 
     Attributes:
         depth_range: where the centre may lie: 0 at the ROI's edge (of a whole picture: its border) to 1 where it is deepest.
+        along_range: where along a long ROI it may lie: 0 at the end where more of the ROI is to 1 at the other.
     """
 
     depth_range: FractionRange = _ANYWHERE
+    along_range: FractionRange = _ANYWHERE
 
     def draw_place(self, draws: Draws) -> dict[str, object]:
-        """``place`` and ``depth``, for ``draw``."""
-        return {"place": draws.uniform("place", (0.0, 0.999999)), "depth": self.depth_range}
+        """``place``, ``depth`` and ``along``, for ``draw``."""
+        return {"place": draws.uniform("place", (0.0, 0.999999)), "depth": self.depth_range, "along": self.along_range}
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The long axis of an ROI, with a direction: from the end where more of it lies (a screw's head) to the other.
+
+    Attributes:
+        angle: degrees anticlockwise as seen, in [0, 360).
+        centre: (x, y) of the ROI's mass.
+    """
+
+    angle: float
+    centre: tuple[float, float]
+
+    def along(self, roi: Mask) -> FloatField:
+        """``(H, W)`` float32: 0 at the ROI's heavy end to 1 at the other, along the axis."""
+        cosine, sine = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
+        x = (np.arange(roi.shape[1]) - self.centre[0]) * cosine
+        y = (np.arange(roi.shape[0]) - self.centre[1]) * -sine
+        way = x[None, :] + y[:, None]
+        inside = way[roi != 0]
+        low, high = float(inside.min()), float(inside.max())
+        return ((way - low) / max(high - low, 1.0)).astype(np.float32)
+
+
+def axis_of(roi: Mask) -> Axis | None:
+    """The axis of an ROI that is at least 1.5 times as long as it is wide (second moments); None where it is rounder."""
+    rows, columns = (index.astype(np.int64) for index in np.nonzero(roi))
+    if rows.size < 2:
+        return None
+    x, y = int(columns.sum()) / rows.size, int(rows.sum()) / rows.size  # sums of integers: the same on every machine
+    from_x, from_y = columns - round(x), rows - round(y)
+    xx, yy, xy = (int(product.sum()) / rows.size for product in (from_x * from_x, from_y * from_y, from_x * from_y))
+    middle, half = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
+    if middle + half < _ROUND**2 * (middle - half + 1.0 / 12.0):
+        return None
+    angle = round(0.5 * math.atan2(2.0 * xy, xx - yy), 6)  # rows point down
+    cosine, sine = math.cos(angle), math.sin(angle)
+    cubes = (from_x**3, from_x * from_x * from_y, from_x * from_y * from_y, from_y**3)
+    terms = (cosine**3, 3 * cosine * cosine * sine, 3 * cosine * sine * sine, sine**3)
+    skew = math.fsum(int(cube.sum()) * term for cube, term in zip(cubes, terms, strict=True))
+    direction = angle if skew >= 0 else angle + math.pi  # a long tail lies where little is
+    return Axis(round(-math.degrees(direction) % 360.0, 4), (x, y))
 
 
 def depth_of(roi: Mask) -> FloatField:
@@ -73,3 +139,8 @@ def distance_from(mask: Mask) -> FloatField:
     inside = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_5)
     outside = cv2.distanceTransform(255 - mask, cv2.DIST_L2, cv2.DIST_MASK_5)
     return np.asarray(inside - outside, dtype=np.float32)
+
+
+def _beyond(values: FloatField, bounds: tuple[float, float]) -> FloatField:
+    """How far values lie outside of bounds; 0 inside them."""
+    return np.maximum(np.maximum(np.float32(bounds[0]) - values, values - np.float32(bounds[1])), np.float32(0.0))

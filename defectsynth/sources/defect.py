@@ -7,6 +7,7 @@ transformation; under any other mask a defect is drawn and stretched over the ma
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 import cv2
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from defectsynth.affine import Matrix, of_resampled, shifted
+from defectsynth.affine import Matrix, about, of_resampled, rotation, shifted
 from defectsynth.banks import Banks, Defect
 from defectsynth.images import Mask, bounding_box, mean_colour, resize_image
 from defectsynth.masks.base import MaskParams
@@ -30,6 +31,7 @@ from defectsynth.spec import AngleRange
 __all__ = ["DefectParams", "DefectSource"]
 
 RGB8 = npt.NDArray[np.uint8]
+Part = Literal["box", "core"]
 _SURROUNDINGS = 0.5  # of the defect's box on every side: near enough to be what the defect lies in
 
 
@@ -40,6 +42,7 @@ class DefectParams(SourceParams):
     Attributes:
         name: the defect in its bank.
         hash: first digits of its picture's content hash.
+        part: ``box`` or ``core``; see ``DefectSource``.
         angle: rotation, degrees anticlockwise; under an ``outline`` mask the mask's own transformation is used instead.
         operations: the enhancement, in order.
         tone: see ``tone.py``.
@@ -48,6 +51,7 @@ class DefectParams(SourceParams):
     kind: Literal["defect"] = "defect"
     name: str
     hash: str
+    part: Part = "box"
     angle: float = 0.0
     operations: tuple[Operation, ...] = ()
     tone: ToneParams = Field(default_factory=ToneParams)
@@ -58,7 +62,7 @@ class DefectParams(SourceParams):
         placed = site.mask_params
         if isinstance(placed, OutlineParams) and placed.name == self.name:
             piece = placed.mask_of_piece(defect)
-            patch = _place(defect.rgb, placed.matrix(piece, site.roi), site)
+            patch = _place(defect.rgb, placed.matrix(piece, site.roi, site.banks), site)
         else:
             piece = defect.mask
             patch = self._stretch(defect, site)
@@ -69,10 +73,12 @@ class DefectParams(SourceParams):
         return self.tone.apply(patch, reference, site.local_colour())
 
     def _stretch(self, defect: Defect, site: Site) -> RGB8:
-        """The rectangle around the defect, stretched over the site's box and turned."""
+        """What lies under a mask that is not the defect's own: see ``DefectSource.part``."""
         top, left, bottom, right = site.box
         height, width = bottom - top, right - left
         whole = (0, 0, height, width)
+        if self.part == "core":
+            return _mirrored(defect.rgb[_core(defect.mask)], (height, width), self.angle + rotation_of(self.operations))
         return sample(defect.rgb[_window(defect.mask, 0.0)], (height, width), whole, self.angle + rotation_of(self.operations))
 
 
@@ -81,6 +87,9 @@ class DefectSource(SourceSpec):
     """A picture of the defect bank.
 
     Attributes:
+        part: what fills a mask that is not the defect's own: ``box``, the rectangle around the defect, stretched over it, or
+            ``core``, the largest square around its deepest pixel that is nothing but defect, repeated in its own size (mirrored
+            at its edges), so that its grain stays.
         kinds: which of the bank's kinds are used; None takes all. Under an ``outline`` mask the mask's defect is used.
         enhance: see ``enhance.py``.
         rotation_range: degrees. Chosen: any angle.
@@ -89,6 +98,7 @@ class DefectSource(SourceSpec):
 
     kind: Literal["defect"] = "defect"
     kinds: tuple[str, ...] | None = None
+    part: Part = "box"
     enhance: Enhance = Field(default_factory=no_enhancement)
     rotation_range: AngleRange = (-180, 180)
     tone: Tone = Field(default_factory=Tone)
@@ -104,6 +114,7 @@ class DefectSource(SourceSpec):
         return DefectParams(
             name=name,
             hash=content,
+            part=self.part,
             angle=draws.uniform("angle", self.rotation_range),
             operations=self.enhance.draw(draws.within("enhance")),
             tone=self.tone.draw(draws.within("tone")),
@@ -120,7 +131,8 @@ def _place(rgb: RGB8, matrix: Matrix, site: Site) -> RGB8:
     step = (rgb.shape[1] / shape[1], rgb.shape[0] / shape[0])
     into_box = shifted(of_resampled(matrix, step), -left, -top)
     size = (right - left, bottom - top)
-    placed = cv2.warpAffine(resize_image(rgb, shape), into_box, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    resized = resize_image(rgb, shape)  # Lanczos: a bilinear turn would take the camera's grain away, and that shows
+    placed = cv2.warpAffine(resized, into_box, size, flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(placed, dtype=np.uint8)
 
 
@@ -129,6 +141,24 @@ def _window(mask: Mask, margin: float) -> tuple[slice, slice]:
     top, left, bottom, right = bounding_box(mask) or (0, 0, mask.shape[0], mask.shape[1])
     more_y, more_x = round((bottom - top) * margin) + (margin > 0), round((right - left) * margin) + (margin > 0)
     return slice(max(0, top - more_y), bottom + more_y), slice(max(0, left - more_x), right + more_x)
+
+
+def _core(mask: Mask) -> tuple[slice, slice]:
+    """The square inside a mask around the pixel that is farthest from its edge (of several, the first row by row)."""
+    framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1]
+    row, column = np.unravel_index(int(np.argmax(depth)), depth.shape)
+    reach = max(0, int((float(depth[row, column]) - 1.0) / math.sqrt(2.0)))
+    return slice(int(row) - reach, int(row) + reach + 1), slice(int(column) - reach, int(column) + reach + 1)
+
+
+def _mirrored(core: RGB8, shape: tuple[int, int], angle: float) -> RGB8:
+    """``shape`` pixels of a plane that a small square covers, mirrored at its edges, turned about the middle."""
+    middle = ((core.shape[1] - 1) / 2, (core.shape[0] - 1) / 2)
+    to_core = about(rotation(-angle), ((shape[1] - 1) / 2, (shape[0] - 1) / 2), middle)
+    flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
+    turned = cv2.warpAffine(np.ascontiguousarray(core), to_core, shape[::-1], flags=flags, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(turned, dtype=np.uint8)
 
 
 def _surrounding_colour(defect: Defect, piece: Mask) -> npt.NDArray[np.float64]:

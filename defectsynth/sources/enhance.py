@@ -1,8 +1,9 @@
 """Image enhancement as in DRAEM: k of n operations on the source, on 8-bit RGB.
 
-Source: ``VitjanZ/DRAEM`` ``data_loader.py`` (3 of 10, imgaug); ranges are imgaug's there. Here an operation sees the rectangle
-that is painted and nothing else, so ``autocontrast`` and ``equalize`` take that rectangle's histogram; ``affine`` is drawn
-here and applied where the source is sampled (``texture.py``).
+Sources: ``VitjanZ/DRAEM`` ``data_loader.py`` (3 of 10, imgaug); ranges are imgaug's there. ``cqylunlun/GLASS``
+``datasets/mvtec.py`` (3 of 9; greyscale and the flips are its). Here an operation sees the rectangle that is painted and
+nothing else, so ``autocontrast`` and ``equalize`` take that rectangle's histogram; ``affine`` is drawn here and applied where
+the source is sampled (``texture.py``).
 """
 
 from __future__ import annotations
@@ -34,8 +35,13 @@ OperationName = Literal[
     "equalize",
     "affine",
     "contrast",
+    "greyscale",
+    "flip_horizontal",
+    "flip_vertical",
 ]
-_NUMBERS = {"gamma": 3, "brightness": 2, "hue_saturation": 2, "invert": 0, "equalize": 0}  # the others have one
+_NUMBERS = {"gamma": 3, "brightness": 2, "hue_saturation": 2}  # the others have one,
+_NUMBERS |= dict.fromkeys(("invert", "equalize", "greyscale", "flip_horizontal", "flip_vertical"), 0)  # or none
+_UNREACHED = 256.0  # a threshold of solarize that no value reaches
 
 
 def _complete(operation: tuple[OperationName, tuple[float, ...]]) -> tuple[OperationName, tuple[float, ...]]:
@@ -56,10 +62,13 @@ class Enhance(Spec):
     Attributes:
         operations: the list that is drawn from. DRAEM's code: the first ten (the default); its paper: seven.
         count: how many different ones are applied, in random order. DRAEM: 3.
+        solarize_probability: how often ``solarize`` does anything once it is drawn. DRAEM's code: 0.5, imgaug's
+            ``Solarize(0.5, ...)``: a coin for each picture, on top of the draw of ``count`` operations.
     """
 
     operations: tuple[OperationName, ...] = DRAEM_OPERATIONS
     count: int = Field(default=3, ge=0)
+    solarize_probability: float = Field(default=0.5, ge=0.0, le=1.0)
 
     @model_validator(mode="after")
     def _enough(self) -> Enhance:
@@ -72,7 +81,12 @@ class Enhance(Spec):
     def draw(self, draws: Draws) -> tuple[Operation, ...]:
         """The operations of one source, each with its numbers."""
         chosen = draws.subset("operations", len(self.operations), self.count)
-        return tuple((self.operations[place], _DRAW[self.operations[place]](draws)) for place in chosen)
+        return tuple((self.operations[place], self._numbers(self.operations[place], draws)) for place in chosen)
+
+    def _numbers(self, name: OperationName, draws: Draws) -> tuple[float, ...]:
+        if name == "solarize" and not draws.chance("solarize_coin", self.solarize_probability):
+            return (_UNREACHED,)
+        return _DRAW[name](draws)
 
 
 def no_enhancement() -> Enhance:
@@ -115,7 +129,7 @@ def _draw_hue_saturation(draws: Draws) -> tuple[float, ...]:
 
 
 def _draw_solarize(draws: Draws) -> tuple[float, ...]:
-    return (draws.uniform("solarize", (32, 128)),)  # Solarize(0.5, threshold=(32, 128)); its coin is the draw of k of n
+    return (draws.uniform("solarize", (32, 128)),)  # Solarize(0.5, threshold=(32, 128)); for its coin see ``Enhance``
 
 
 def _draw_posterize(draws: Draws) -> tuple[float, ...]:
@@ -150,6 +164,9 @@ _DRAW: dict[str, Callable[[Draws], tuple[float, ...]]] = {
     "equalize": _draw_nothing,
     "affine": _draw_affine,
     "contrast": _draw_contrast,
+    "greyscale": _draw_nothing,
+    "flip_horizontal": _draw_nothing,
+    "flip_vertical": _draw_nothing,
 }
 
 
@@ -237,6 +254,18 @@ def _contrast(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
     return _look_up(rgb, [_to_table((_RAMP - grey) * numbers[0] + grey)])
 
 
+def _greyscale(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+
+
+def _flip_horizontal(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
+    return np.asarray(cv2.flip(rgb, 1), dtype=np.uint8)
+
+
+def _flip_vertical(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
+    return np.asarray(cv2.flip(rgb, 0), dtype=np.uint8)
+
+
 _APPLY: dict[str, Callable[[RGB8, Sequence[float]], RGB8]] = {
     "gamma": _gamma,
     "brightness": _brightness,
@@ -248,4 +277,7 @@ _APPLY: dict[str, Callable[[RGB8, Sequence[float]], RGB8]] = {
     "autocontrast": _autocontrast,
     "equalize": _equalize,
     "contrast": _contrast,
+    "greyscale": _greyscale,
+    "flip_horizontal": _flip_horizontal,
+    "flip_vertical": _flip_vertical,
 }

@@ -41,6 +41,7 @@ def refuse_leakage(banks: Banks, exclude: Iterable[Path]) -> None:
 
 
 def _hashes(banks: Banks) -> Iterable[tuple[str, str, str]]:
-    for what, bank in (("texture", banks.textures), ("defect", banks.defects), ("normal picture", banks.normals)):
+    banks_of = {"texture": banks.textures, "defect": banks.defects, "normal picture": banks.normals, "mask": banks.masks}
+    for what, bank in banks_of.items():
         for name in bank.names if bank else ():
             yield what, name, bank.load(name).hash  # type: ignore[union-attr]

@@ -19,7 +19,7 @@ from pydantic import Field
 from defectsynth.rng import Draws
 from defectsynth.spec import FractionRange, PositiveRange, Range, Spec
 
-__all__ = ["Tone", "ToneParams"]
+__all__ = ["Tone", "ToneParams", "visible_shift"]
 
 _SCALE_ENDS = (0.05, 0.95)
 _MOST_LIGHT = 4.0  # a near-black reference says nothing about a pattern's strength in the light
@@ -50,7 +50,8 @@ class ToneParams(Spec):
     ) -> npt.NDArray[np.uint8]:
         """``(h, w, 3)`` uint8 after the formula above; ``reference`` and ``local`` are ``(3,)`` in 0..255."""
         gain = self.gain * (self._light(reference, local) if self.relative else 1.0)
-        offset = (1.0 - self.match - gain) * reference + self.match * local + 255.0 * self._visible_shift(local)
+        shift = 255.0 * visible_shift(self.shift, float(local.mean()) / 255.0)
+        offset = (1.0 - self.match - gain) * reference + self.match * local + shift
         toned = patch * np.float32(gain) + offset.astype(np.float32)
         return np.clip(np.rint(toned), 0, 255).astype(np.uint8)
 
@@ -59,13 +60,18 @@ class ToneParams(Spec):
         ratio = float(local.mean() + 1.0) / float(reference.mean() + 1.0)
         return 1.0 + self.match * (min(max(ratio, 1.0 / _MOST_LIGHT), _MOST_LIGHT) - 1.0)
 
-    def _visible_shift(self, local: npt.NDArray[np.float64]) -> float:
-        """The shift as far as the scale goes; turned round where that is less than half of it."""
-        level = float(local.mean()) / 255.0
-        room = max(0.0, level - _SCALE_ENDS[0] if self.shift < 0 else _SCALE_ENDS[1] - level)
-        if room >= abs(self.shift):
-            return self.shift
-        return math.copysign(room, self.shift) if 2.0 * room >= abs(self.shift) else -self.shift
+
+def visible_shift(shift: float, level: float) -> float:
+    """A shift in brightness as far as the scale goes; turned round where that is less than half of it.
+
+    Args:
+        shift: brightness that is to be added, as a fraction of full scale.
+        level: mean brightness of what it is added to, 0 to 1.
+    """
+    room = max(0.0, level - _SCALE_ENDS[0] if shift < 0 else _SCALE_ENDS[1] - level)
+    if room >= abs(shift):
+        return shift
+    return math.copysign(room, shift) if 2.0 * room >= abs(shift) else -shift
 
 
 class Tone(Spec):
