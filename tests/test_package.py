@@ -29,8 +29,8 @@ FLOORS = [
     {"region"},
     {"synthesizer"},
     {"preview", "canvases", "statistics"},
-    {"charts", "job", "pool", "scoring"},
-    {"render", "verify"},
+    {"charts", "job", "pool"},
+    {"render", "verify", "scoring"},
     {"matching"},
     {"cli"},
 ]

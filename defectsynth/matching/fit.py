@@ -59,17 +59,18 @@ def fit_recipe(examples: Sequence[Example], name: str = "matched") -> Recipe:
     if not examples:
         raise InputError("there are no defects to match: give at least one picture with a mask (MVTec AD layout)")
     prior = prior_spread(load_recipe(PRIOR_PRESET))
+    names = sorted({example.kind for example in examples})
     kinds: dict[str, Part] = {}
-    for kind in sorted({example.kind for example in examples}):
+    for kind in names:
         own = [example for example in examples if example.kind == kind]
         kinds[kind] = _set_down_again(kind, own, prior)
         if not _shows_background(own):
-            kinds[f"{kind}_drawn"] = _drawn(kind, own, prior)
+            kinds[_entry(kind, names)] = _drawn(kind, own, prior)
     strongest = max(abs(example.contrast) for example in examples)
     return Recipe.from_mapping(
         {
             "name": name,
-            "description": f"Defects like {len(examples)} examples of {', '.join(sorted({one.kind for one in examples}))}.",
+            "description": f"Defects like {len(examples)} example{'s' if len(examples) > 1 else ''} of {', '.join(names)}.",
             "reference": "defectsynth match",
             "foreground": "auto",
             "label": {"outside": rounded(max(_LEAST_OUTSIDE, _OUTSIDE * strongest))},
@@ -157,6 +158,14 @@ def _shows_background(examples: Sequence[Example]) -> bool:
 
 
 # --- shapes drawn like them -----------------------------------------------------------------------------------------------
+
+
+def _entry(kind: str, kinds: Sequence[str]) -> str:
+    """``<kind>_drawn``, where no kind of defect is called that already."""
+    name = f"{kind}_drawn"
+    while name in kinds:
+        name += "_"
+    return name
 
 
 def _drawn(kind: str, examples: Sequence[Example], prior: float) -> Part:

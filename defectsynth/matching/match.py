@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from defectsynth.banks import DefectBank
 from defectsynth.errors import InputError, SourceError, StorageError
 from defectsynth.files import write_bytes, write_image
@@ -23,6 +25,7 @@ from defectsynth.matching.report import report_text, sample_sheet
 from defectsynth.matching.text import recipe_text
 from defectsynth.recipe import Recipe
 from defectsynth.render import RenderReport, render
+from defectsynth.spec import describe
 from defectsynth.statistics import Comparison, compare, dataset_measures
 
 __all__ = ["MATCHED_FILE", "SYNTHETIC_FOLDER", "MatchReport", "match"]
@@ -78,9 +81,11 @@ def match(
         progress: called with (pictures done, pictures in all).
 
     Raises:
-        SourceError: the folder holds no defects, or a mask is empty or of another size than its picture.
-        InputError: there are no normal pictures, or a kind is not there.
-        StorageError: ``out`` holds a match already, or cannot be written to.
+        SourceError: the folder holds no defects, a mask is empty or of another size than its picture, or the folder of normal
+            pictures is not there.
+        InputError: a kind is not there, the folder of normal pictures is empty, ``count``, ``seed`` or ``size`` leaves its
+            limits, or no sample could be painted.
+        StorageError: ``out`` holds a match already, lies inside one of the inputs, or cannot be written to.
     """
     examples = _measured(defects, kinds)
     normals = _normals(defects, images)
@@ -89,12 +94,10 @@ def match(
             f"output folder {str(out)!r} holds a match already: choose another, or give --overwrite to replace it"
         )
     recipe = fit_recipe(examples)
-    job = Job(images=str(normals), defects=str(defects.absolute()), count=count, seed=seed, size=size, train_fraction=0.0)
-    job.synthesizer(recipe)  # every error of the sources before anything is written
-    write_bytes(out / MATCHED_FILE, recipe_text(recipe, examples).encode())
-    synthetic = out / SYNTHETIC_FOLDER
+    job, synthetic = _job(normals, defects, count, seed, size), out / SYNTHETIC_FOLDER
     replace = overwrite and synthetic.exists()
     rendered = render(job, recipe, synthetic, workers=workers, overwrite=replace, on_error="skip", progress=progress)
+    write_bytes(out / MATCHED_FILE, recipe_text(recipe, examples).encode())  # now that `render` has found nothing to refuse
     if rendered.anomalous == 0:
         raise InputError(
             f"none of the {count} samples could be painted: see {str(synthetic / 'skipped.jsonl')!r} for the reasons"
@@ -110,7 +113,15 @@ def _measured(defects: Path, kinds: Sequence[str] | None) -> list[Example]:
     for kind in kinds or ():
         if kind not in bank.kinds:
             raise InputError(f"kind {kind!r} is not in {str(defects)!r}: it has {', '.join(bank.kinds)}")
-    return [example for example in measure_bank(bank) if kinds is None or example.kind in kinds]
+    return measure_bank(bank, kinds)
+
+
+def _job(normals: Path, defects: Path, count: int, seed: int, size: tuple[int, int] | None) -> Job:
+    folders = {"images": str(normals), "defects": str(defects.absolute())}
+    try:
+        return Job(**folders, count=count, seed=seed, size=size, train_fraction=0.0)
+    except ValidationError as error:
+        raise InputError(describe(error, Job)) from None
 
 
 def _normals(defects: Path, images: Path | None) -> Path:

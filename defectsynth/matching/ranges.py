@@ -77,7 +77,7 @@ def spread_of_angles(angles: Sequence[float]) -> float | None:
     length = float(np.hypot(np.cos(doubled).mean(), np.sin(doubled).mean())) if len(angles) else 0.0
     if len(angles) < 2 or math.exp(-len(angles) * length**2) > 0.2:
         return None
-    return math.degrees(math.sqrt(-2.0 * math.log(length))) / 2.0
+    return math.degrees(math.sqrt(-2.0 * math.log(min(1.0, length)))) / 2.0  # rounding may take equal axes above 1
 
 
 def mean_axis(angles: Sequence[float]) -> float:

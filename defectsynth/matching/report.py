@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 import cv2
 import numpy as np
@@ -49,7 +50,8 @@ def report_text(
         lines.append(f"| {name} | synthetic | " + " | ".join(f"{value:.2g}" for value in own.quantiles) + f" | {ratio} |")
         lines.append("| | real | " + " | ".join(f"{value:.2g}" for value in real.quantiles) + " | |")
     lines += ["", "The real ones are those that the recipe was fitted to; judge it by others:", "", "```sh"]
-    lines += [f"defectsynth render --recipe {out / 'matched.yaml'} --defects {defects} --images {normals} --out dataset"]
+    folders = f"--defects {quote(str(defects))} --images {quote(str(normals))}"
+    lines += [f"defectsynth render --recipe {quote(str(out / 'matched.yaml'))} {folders} --out dataset"]
     lines += [
         "defectsynth stats dataset --against OTHER_REAL_DEFECTS",
         "defectsynth score OTHER_REAL_DEFECTS dataset",

@@ -13,7 +13,7 @@ from defectsynth.recipe import Recipe
 __all__ = ["recipe_text", "summary_of"]
 
 _HEAD = """\
-# Fitted to {count} real defects by `defectsynth match`; every number may be changed.
+# Fitted to {count} by `defectsynth match`; every number may be changed.
 # An entry named like a kind sets its examples down again; <kind>_drawn draws shapes like them. weight: how often, relative to
 # the others. halo_range and label.outside: how far, and how much, a defect shows beyond its mask.
 """
@@ -25,8 +25,9 @@ def recipe_text(recipe: Recipe, examples: Sequence[Example]) -> str:
     text = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
     for kind in sorted({example.kind for example in examples}):
         own = [example for example in examples if example.kind == kind]
-        text = re.sub(rf"^  {re.escape(kind)}:$", f"  # {summary_of(own)}\n  {kind}:", text, count=1, flags=re.MULTILINE)
-    return _HEAD.format(count=len(examples)) + text
+        key = rf"^  ('?){re.escape(kind)}\1:$"  # a kind called 012 or no stands in quotes
+        text = re.sub(key, rf"  # {summary_of(own)}\n\g<0>", text, count=1, flags=re.MULTILINE)
+    return _HEAD.format(count=f"{len(examples)} real defect{'s' if len(examples) > 1 else ''}") + text
 
 
 def summary_of(examples: Sequence[Example]) -> str:

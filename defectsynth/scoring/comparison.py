@@ -14,7 +14,7 @@ from defectsynth.errors import InputError
 from defectsynth.rng import address
 from defectsynth.scoring.appearance import appearance_features
 from defectsynth.scoring.backbone import Backbone
-from defectsynth.scoring.defects import DefectSet, read_set
+from defectsynth.scoring.defects import Copies, DefectSet, read_set
 from defectsynth.scoring.distances import wasserstein
 from defectsynth.scoring.two_sample import HALVES, Sides, halves, tell_apart
 from defectsynth.statistics import MEASURES, Measure
@@ -167,6 +167,7 @@ def score(
     synthetic_kinds: Sequence[str] | None = None,
     weights: Path | None = None,
     backbone: str = "tf_efficientnet_lite0",
+    copies: Copies = "together",
     seed: int = 0,
     folds: int = 5,
     at_most: int = AT_MOST,
@@ -181,6 +182,8 @@ def score(
         synthetic_kinds: the same for the synthetic ones.
         weights: a state dict of ``backbone``; without it the appearance is measured by features made by hand.
         backbone: a network of timm.
+        copies: ``together`` keeps synthetic defects that were made from one real example in one fold (``copies.py``), as the
+            pictures of one real defect are; ``apart`` takes them for different ones.
         seed: of every division into folds and halves.
         folds: of the cross-validation, 2 or more.
         at_most: defects of each set that are used; larger sets are thinned out by ``seed``.
@@ -195,10 +198,10 @@ def score(
     network = None if weights is None else Backbone(weights, backbone)
     sets = (
         read_set(real, kinds, at_most, seed, 300, progress),
-        read_set(synthetic, synthetic_kinds, at_most, seed, 301, progress),
+        read_set(synthetic, synthetic_kinds, at_most, seed, 301, progress, copies),
     )
-    for one, what in zip(sets, ("real", "synthetic"), strict=True):
-        _check_enough(one, what, folds)
+    _check_enough(sets[0], "real", folds, in_each=2)
+    _check_enough(sets[1], "synthetic", folds, in_each=1)
     divisions = halves(sets[0].groups, HALVES, seed)
     shape, _ = _test("shape of the mask", tuple(_shapes(one) for one in sets), sets, divisions, folds, seed)
     looks = tuple(_looks(one, network, progress) for one in sets)
@@ -225,15 +228,17 @@ def _check_counts(folds: int, at_most: int) -> None:
         raise InputError(f"at_most is {at_most}: {folds} folds need at least {2 * folds} defects of each set")
 
 
-def _check_enough(one: DefectSet, what: str, folds: int) -> None:
-    if one.distinct >= 2 * folds:
+def _check_enough(one: DefectSet, what: str, folds: int, in_each: int) -> None:
+    """Every fold needs ``in_each`` different defects: two of the real ones, since each half of them needs one."""
+    if one.distinct >= in_each * folds:
         return
     shown = f"{len(one.defects)} defects" + (f", {one.distinct} different ones" if one.distinct < len(one.defects) else "")
-    most = one.distinct // 2
-    way_out = f"give more, or folds={most}" if most >= 2 else "give at least 4"
+    most = one.distinct // in_each
+    way_out = f"give more, or folds={most}" if most >= 2 else f"give at least {2 * in_each}"
+    if what == "synthetic" and one.distinct < len(one.defects):
+        way_out += ', or take copies of one example for different ones (copies="apart", --copies apart)'
     raise InputError(
-        f"the {what} set {str(one.root)!r} has {shown}: {folds} folds need at least {2 * folds} different ones "
-        f"(each half of a set needs one in every fold); {way_out}"
+        f"the {what} set {str(one.root)!r} has {shown}: {folds} folds need at least {in_each * folds} different ones; {way_out}"
     )
 
 

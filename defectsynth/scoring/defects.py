@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from defectsynth.errors import ImageError, InputError
 from defectsynth.files import read_image, read_mask
 from defectsynth.formats.mvtec import LabelledPicture, read_defects
 from defectsynth.images import AnyImage, Mask, split_alpha
+from defectsynth.scoring.copies import examples_of, together
 from defectsynth.scoring.recurring import Print, fingerprint, group_alike
 from defectsynth.scoring.shape import shape_features
 from defectsynth.scoring.two_sample import shuffled
@@ -22,6 +24,7 @@ from defectsynth.statistics import measure_defect
 __all__ = ["Defect", "DefectSet", "open_picture", "read_set"]
 
 Progress = Callable[[int, int], None]
+Copies = Literal["together", "apart"]
 
 _LOSSY = frozenset({".jpg", ".jpeg", ".webp"})
 
@@ -95,9 +98,17 @@ class DefectSet:
 
 
 def read_set(
-    root: Path, kinds: Sequence[str] | None, at_most: int, seed: int, tag: int, progress: Progress | None = None
+    root: Path,
+    kinds: Sequence[str] | None,
+    at_most: int,
+    seed: int,
+    tag: int,
+    progress: Progress | None = None,
+    copies: Copies = "apart",
 ) -> DefectSet:
     """The defects of a folder in the MVTec AD layout; of more than ``at_most`` a part, drawn by ``seed`` and ``tag``.
+
+    With ``copies="together"`` those that were made from one real example count as one defect (``copies.py``).
 
     Raises:
         InputError: a kind that was asked for is not there.
@@ -110,8 +121,11 @@ def read_set(
         defects.append(_reduced(pictures[number]))
         if progress is not None:
             progress(len(defects), len(chosen))
-    groups = group_alike([defect.known_by for defect in defects])
-    return DefectSet(root, len(pictures), tuple(defects), groups)
+    found = DefectSet(root, len(pictures), tuple(defects), group_alike([defect.known_by for defect in defects]))
+    if copies == "apart":
+        return found
+    examples = examples_of(root, [found.name_of(defect) for defect in found.defects])
+    return replace(found, groups=together(found.groups, examples))
 
 
 def open_picture(picture: LabelledPicture) -> tuple[AnyImage, Mask]:
