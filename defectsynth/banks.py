@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -102,24 +102,34 @@ class TextureBank:
     """Textures by name.
 
     Args:
-        textures: a folder (DTD's ``images/<class>/*.jpg`` or any other nesting), or a mapping of names to images.
+        textures: a folder (DTD's ``images/<class>/*.jpg`` or any other nesting), a mapping of names to images, or the names
+            alone where ``read`` is given.
+        read: the image of a name.
         cache_bytes: decoded pixels that are kept.
 
     Raises:
         SourceError: the folder is missing or holds no pictures, or the mapping is empty.
     """
 
-    def __init__(self, textures: str | Path | Mapping[str, AnyImage], *, cache_bytes: int = CACHE_BYTES) -> None:
-        if isinstance(textures, Mapping):
-            self.root, self._arrays = None, {str(name): image for name, image in textures.items()}
-            self.names = sorted(self._arrays)
-            if not self.names:
-                raise SourceError("the mapping of textures is empty: give at least one name and image")
-            for name, image in self._arrays.items():
-                check_image(image, f"texture {name!r}")
+    def __init__(
+        self,
+        textures: str | Path | Mapping[str, AnyImage] | Sequence[str],
+        *,
+        read: Callable[[str], AnyImage] | None = None,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self.root: Path | None = None
+        self._open: Callable[[str], AnyImage]
+        if read is not None and not isinstance(textures, (str, Path)):
+            self.names, self._open = sorted(textures), read
+        elif isinstance(textures, Mapping):
+            arrays = {str(name): check_image(image, f"texture {name!r}") for name, image in textures.items()}
+            self.names, self._open = sorted(arrays), arrays.__getitem__
         else:
-            self.root, self._arrays = Path(textures), {}
-            self.names = _names_below(self.root, "texture")
+            self.root = Path(str(textures))
+            self.names, self._open = _names_below(self.root, "texture"), partial(_read_below, self.root, "texture")
+        if not self.names:
+            raise SourceError("the mapping of textures is empty: give at least one name and image")
         self._known = frozenset(self.names)
         self._cache: _Cache[TextureImage] = _Cache(cache_bytes)
 
@@ -143,7 +153,7 @@ class TextureBank:
     def _read(self, name: str) -> TextureImage:
         if name not in self._known:
             raise PlanError(f"texture {name!r} is not in {_where(self.root)}: give the folder that the plan was drawn from")
-        image = self._arrays[name] if self.root is None else _read_source(self.root / name, "texture")
+        image = self._open(name)
         return TextureImage(to_rgb8(image), content_hash(image))
 
 
@@ -345,7 +355,7 @@ class Banks:
             PlanError: none were given.
         """
         if self.textures is None:
-            raise PlanError("this plan uses textures and none were given: pass textures=FOLDER (--textures FOLDER)")
+            raise PlanError("this plan uses textures and none were given: pass textures=FOLDER (--textures FOLDER, or builtin:all)")
         return self.textures
 
     def defect_bank(self) -> DefectBank:
@@ -468,6 +478,10 @@ def _read_source(path: Path, what: str) -> AnyImage:
         return read_image(path)
     except ImageError as error:
         raise SourceError(f"{what} {error}") from None
+
+
+def _read_below(root: Path, what: str, name: str) -> AnyImage:
+    return _read_source(root / name, what)
 
 
 def _read_normal(path: Path) -> tuple[AnyImage, str]:

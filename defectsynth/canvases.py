@@ -13,12 +13,11 @@ import numpy as np
 
 from defectsynth import samples
 from defectsynth.errors import ImageError, InputError, RegionError
-from defectsynth.files import MAX_PIXELS, list_images, read_image, read_mask
+from defectsynth.files import BUILTIN_PREFIX, MAX_PIXELS, list_images, read_image, read_mask
 from defectsynth.images import AnyImage, Mask, content_hash, resize_image, resize_mask, split_alpha
 
-__all__ = ["BUILTIN_PREFIX", "Canvas", "Canvases", "open_canvases"]
+__all__ = ["Canvas", "Canvases", "open_canvases"]
 
-BUILTIN_PREFIX = "builtin:"
 BUILTIN_COUNT = 100
 """Pictures of each built-in product: as many as a small factory folder has."""
 BUILTIN_SHAPE = (256, 256)

@@ -21,6 +21,7 @@ from defectsynth.errors import ImageError, StorageError
 from defectsynth.images import AnyImage, Mask, check_image
 
 __all__ = [
+    "BUILTIN_PREFIX",
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "binary_mask",
@@ -35,6 +36,8 @@ __all__ = [
     "write_image",
 ]
 
+BUILTIN_PREFIX = "builtin:"
+"""Begins the name of what the package makes itself and takes in place of a folder: products, textures."""
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".npy"})
 _FIRST_GREY = 32  # a mask file whose values are all smaller holds labels, not grey levels
 MAX_PIXELS = 178_956_970

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from defectsynth.banks import NormalBank
 from defectsynth.canvases import Canvases, open_canvases
 from defectsynth.errors import InputError, SourceError, StorageError
-from defectsynth.files import MAX_PIXELS
+from defectsynth.files import BUILTIN_PREFIX, MAX_PIXELS
 from defectsynth.images import AnyImage
 from defectsynth.masks.control import count_pieces
 from defectsynth.plugins import missing_plugins
@@ -38,7 +38,8 @@ class Job(Spec):
     Attributes:
         images: folder of normal pictures, or ``builtin:<product>``.
         roi: folder of ROI masks, or one mask file.
-        textures, defects, masks: folders of sources.
+        textures: folder of textures, or ``builtin:<family>``.
+        defects, masks: folders of sources.
         exclude: folders whose pictures no source may share.
         count: labelled pictures, below ``test/``.
         seed: 0 to 2**64 - 1.
@@ -74,7 +75,8 @@ class Job(Spec):
 
     def synthesizer(self, recipe: Recipe, *, guard: bool = True) -> AnomalySynthesizer:
         """The synthesizer; banks that the recipe does not need are not opened, but must be there."""
-        for folder in (self.textures, self.defects, self.masks, *(self.exclude if guard else ())):
+        textures = None if self.textures is None or self.textures.startswith(BUILTIN_PREFIX) else self.textures
+        for folder in (textures, self.defects, self.masks, *(self.exclude if guard else ())):
             if folder is not None and not Path(folder).is_dir():
                 raise SourceError(f"source folder {folder!r} does not exist: check the path")
         return AnomalySynthesizer(

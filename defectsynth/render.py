@@ -22,9 +22,8 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from defectsynth.canvases import BUILTIN_PREFIX
 from defectsynth.errors import DefectSynthError, StorageError
-from defectsynth.files import storage_error, write_bytes, write_image
+from defectsynth.files import BUILTIN_PREFIX, storage_error, write_bytes, write_image
 from defectsynth.formats.mvtec import NORMAL_KIND, mask_path, write_mvtec
 from defectsynth.job import JOB_FILE, MANIFEST_FILE, RECIPE_FILE, Job, Task, measured, read_job, read_manifest, recipe_hash
 from defectsynth.plan import Plan

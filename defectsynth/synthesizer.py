@@ -22,11 +22,12 @@ from defectsynth.rng import Draws, address
 from defectsynth.sample import AnomalySample
 from defectsynth.site import Site
 from defectsynth.sources.leakage import refuse_leakage
+from defectsynth.textures import open_textures
 
 __all__ = ["AnomalySynthesizer"]
 
 _BANK_OPTIONS = {
-    "textures": "textures=FOLDER (--textures FOLDER)",
+    "textures": "textures=FOLDER (--textures FOLDER), or builtin:all for those that code paints",
     "defects": "defects=FOLDER (--defects FOLDER)",
     "masks": "masks=FOLDER (--masks FOLDER)",
     "normals": "normals=FOLDER, or a mapping of names to images (`render` and `preview` take --images)",
@@ -38,7 +39,8 @@ class AnomalySynthesizer:
 
     Args:
         recipe: a preset's name, a YAML file, a mapping or a ``Recipe``.
-        textures: folder of textures, a mapping of names to images, or a ``TextureBank``, for recipes with ``texture`` sources.
+        textures: folder of textures, ``builtin:<family>`` or ``builtin:all`` for those that code paints, a mapping of names to
+            images, or a ``TextureBank``, for recipes with ``texture`` sources.
         defects: folder of real defects in the MVTec AD layout, or a ``DefectBank``, for recipes with ``defect`` sources.
         normals: other normal pictures of the product, for recipes that take patches from them: a folder, a mapping of names to
             images, or a ``NormalBank``.
@@ -79,7 +81,7 @@ class AnomalySynthesizer:
         self.seed = address("seed", seed)
         self.white = white
         self.banks = Banks(
-            textures if textures is None or isinstance(textures, TextureBank) else TextureBank(textures),
+            textures if textures is None or isinstance(textures, TextureBank) else open_textures(textures),
             defects if defects is None or isinstance(defects, DefectBank) else DefectBank(defects),
             normals if normals is None or isinstance(normals, NormalBank) else NormalBank(normals),
             masks if masks is None or isinstance(masks, MaskBank) else MaskBank(masks),

@@ -26,7 +26,7 @@ FLOORS = [
     {"site"},
     {"sources", "blends"},
     {"plan", "recipe"},
-    {"region"},
+    {"region", "textures"},
     {"synthesizer"},
     {"preview", "canvases", "statistics"},
     {"charts", "job", "pool"},

@@ -62,7 +62,7 @@ def test_draem_code_is_what_is_published():
             r"kinds\.blob\.mask: cells_rang: .*Did you mean 'cells_range'\?",
         ),
         (("{kind: perlin}", "{kind: perlim}"), r"mask kind 'perlim' is unknown: the kinds are .*Did you mean 'perlin'\?"),
-        (("{kind: perlin}", "{}"), r"mask \{\} has no 'kind': give one of intersection, outline, perlin, union"),
+        (("{kind: perlin}", "{}"), r"mask \{\} has no 'kind': give one of blob, crack, .*, outline, .*, union"),
         (
             ("{kind: perlin}", "{kind: perlin, area_range: [0.5, 0.1]}"),
             r"area_range: \[0\.5, 0\.1\] is inverted: give \[low, high\]",

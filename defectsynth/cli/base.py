@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from defectsynth.errors import InputError
-from defectsynth.files import MAX_PIXELS
+from defectsynth.files import BUILTIN_PREFIX, MAX_PIXELS
 from defectsynth.job import Job
 from defectsynth.samples import PRODUCTS
 from defectsynth.spec import describe
@@ -29,7 +29,7 @@ messages = Console(stderr=True)
 
 Images = Annotated[str, typer.Option(help=f"Folder of normal pictures, or builtin:<product> ({', '.join(PRODUCTS)}, all).")]
 Roi = Annotated[str | None, typer.Option(help="Folder of ROI masks named like the pictures, or one mask for all.")]
-Textures = Annotated[str | None, typer.Option(help="Folder of textures (DTD or any other).")]
+Textures = Annotated[str | None, typer.Option(help="Folder of textures (DTD or any other), or builtin:all.")]
 Defects = Annotated[str | None, typer.Option(help="Folder of real defects in the MVTec AD layout.")]
 Masks = Annotated[str | None, typer.Option(help="Folder of real masks, without pictures.")]
 Imports = Annotated[
@@ -66,12 +66,12 @@ def job_of(
     """The job of the options, with absolute folders; raises ``InputError`` where one breaks a rule."""
     try:
         return Job(
-            images=images if images.startswith("builtin:") else _absolute(images),
-            roi=roi and _absolute(roi),
-            textures=textures and _absolute(textures),
-            defects=defects and _absolute(defects),
-            masks=masks and _absolute(masks),
-            exclude=tuple(_absolute(folder) for folder in exclude or ()),
+            images=absolute(images),
+            roi=roi and absolute(roi),
+            textures=textures and absolute(textures),
+            defects=defects and absolute(defects),
+            masks=masks and absolute(masks),
+            exclude=tuple(absolute(folder) for folder in exclude or ()),
             count=count,
             seed=seed,
             size=parse_size(size),
@@ -84,8 +84,9 @@ def job_of(
         raise InputError(describe(error, Job)) from None
 
 
-def _absolute(folder: str) -> str:
-    return str(Path(folder).absolute())
+def absolute(folder: str) -> str:
+    """A folder wherever it is asked from; ``builtin:<name>`` is none and stays."""
+    return folder if folder.startswith(BUILTIN_PREFIX) else str(Path(folder).absolute())
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

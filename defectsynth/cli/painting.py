@@ -26,6 +26,7 @@ from defectsynth.cli.base import (
     Textures,
     White,
     Workers,
+    absolute,
     job_of,
     progress_bar,
 )
@@ -170,11 +171,7 @@ def verify(
     with progress_bar("verifying") as report:
         result = verify_dataset(
             dataset,
-            replacements={
-                key: str(Path(value).absolute()) if not value.startswith("builtin:") else value
-                for key, value in moved.items()
-                if value
-            },
+            replacements={key: absolute(value) for key, value in moved.items() if value},
             imports=imports or [],
             workers=workers or available_cores(),
             progress=report,
