@@ -95,10 +95,8 @@ def main() -> None:
         tally = run(preset, images, arguments)
         broken = (tally.empty, tally.unchanged, tally.outside_mask, tally.outside_roi, tally.replayed_otherwise)
         shape = f"{np.median(tally.areas):.2%} | {np.median(tally.pieces):.0f} | {tally.seconds / arguments.count * 1e3:.1f}"
-        print(
-            f"| {preset} | {arguments.count} | {tally.anomalous} | {tally.refused} | {' | '.join(map(str, broken))} | {shape} |",
-            flush=True,
-        )
+        counts = (arguments.count, tally.anomalous, tally.refused, *broken)
+        print(f"| {preset} | {' | '.join(map(str, counts))} | {shape} |", flush=True)
 
 
 if __name__ == "__main__":

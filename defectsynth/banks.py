@@ -355,7 +355,9 @@ class Banks:
             PlanError: none were given.
         """
         if self.textures is None:
-            raise PlanError("this plan uses textures and none were given: pass textures=FOLDER (--textures FOLDER, or builtin:all)")
+            raise PlanError(
+                "this plan uses textures and none were given: pass textures=FOLDER (--textures FOLDER, or builtin:all)"
+            )
         return self.textures
 
     def defect_bank(self) -> DefectBank:

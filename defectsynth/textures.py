@@ -1,4 +1,4 @@
-"""The textures that a synthesizer draws from: a folder of photographs, images in memory, or those that the package paints itself."""
+"""The textures that a synthesizer draws from: a folder, images in memory, or those that the package paints itself."""
 
 from __future__ import annotations
 

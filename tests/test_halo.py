@@ -17,7 +17,12 @@ from defectsynth.labels import Label
 
 SIDE = st.integers(1, 90)
 INDEX = st.integers(0, 2**40)
-DEPTHS = {"uint8": (np.uint8, None), "12 of 16 bits": (np.uint16, 4095), "16 bits": (np.uint16, None), "float32": (np.float32, None)}
+DEPTHS = {
+    "uint8": (np.uint8, None),
+    "12 of 16 bits": (np.uint16, 4095),
+    "16 bits": (np.uint16, None),
+    "float32": (np.float32, None),
+}
 BLENDS: dict[str, dict[str, Any]] = {
     "linear": {"edge_range": [0, 0.05]},
     "poisson": {},
@@ -195,7 +200,9 @@ def test_a_mask_that_fills_the_roi_has_a_rim_too():
 
 
 def test_a_halo_needs_a_limit():
-    with pytest.raises(RecipeError, match=r"kinds\.patch\.halo_range is \[0\.02, 0\.2\] but label\.outside is 0.*set label\.out"):
+    with pytest.raises(
+        RecipeError, match=r"kinds\.patch\.halo_range is \[0\.02, 0\.2\] but label\.outside is 0.*set label\.out"
+    ):
         recipe(outside=0.0)
     with pytest.raises(RecipeError, match="halo_range"):
         recipe(halo=(0.1, 1.5))

@@ -1,4 +1,4 @@
-"""Where on a product a defect is set down: along its axis, turned with it, where its edge runs alike; and what fills its mask."""
+"""Where on a product a defect is set down: along its axis, turned with it, where its edge runs alike; what fills its mask."""
 
 from __future__ import annotations
 

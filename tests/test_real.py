@@ -28,6 +28,7 @@ def synthesizer(recipe: str, folder: str) -> AnomalySynthesizer:
         chosen,
         textures=real_folder("textures") if "textures" in chosen.needs else None,
         defects=real_folder(elsewhere) if "defects" in chosen.needs else None,
+        normals=real_folder(folder) / "train" / "good" if "normals" in chosen.needs else None,
         seed=7,
     )
 

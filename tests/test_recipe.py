@@ -128,7 +128,7 @@ def test_settings():
     assert recipe.foreground.method == "none"
     for setting, message in {
         "normal_fraction": "has no '='",
-        "kinds.stian.weight=1": r"'stian' is not one of stain, .*Did you mean 'stain'\?",
+        "kinds.stian.weight=1": r"'stian' is not one of scratch, .*Did you mean 'stain'\?",
         "kinds.*.mask.aera_range=[0,1]": "aera_range",
         "name.x.y=1": "there is nothing below 'x'",
         "kinds.*.mask.area_range=[0.2,0.1]": "is inverted",

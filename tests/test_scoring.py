@@ -21,6 +21,7 @@ from defectsynth.formats.mvtec import mask_path, write_mvtec
 from defectsynth.scoring import Score, score
 from defectsynth.scoring.appearance import appearance_features
 from defectsynth.scoring.backbone import Backbone
+from defectsynth.scoring.copies import together
 from defectsynth.scoring.defects import read_set
 from defectsynth.scoring.distances import wasserstein
 from defectsynth.scoring.report import measure_table, score_sheet, score_table
@@ -317,15 +318,21 @@ def test_exposures_of_one_defect_are_one(tmp_path):
         score(tmp_path, tmp_path)
 
 
+def test_copies_of_one_example_are_one():
+    groups = np.array([0, 1, 2, 3, 3, 4])
+    assert together(groups, [None] * 6).tolist() == groups.tolist()
+    assert together(groups, ["a", None, "a", "b", "c", "c"]).tolist() == [0, 1, 0, 2, 2, 2]
+
+
 # --- bad input --------------------------------------------------------------------------------------------------------
 
 
 def test_sets_that_cannot_be_scored(real, tmp_path):
     few = write_set(tmp_path / "few", 3, 1)
-    with pytest.raises(
-        InputError, match=r"the synthetic set '.*few' has 3 defects: 5 folds need at least 10 .*give at least 4"
-    ):
+    with pytest.raises(InputError, match=r"the synthetic set '.*few' has 3 defects: 5 folds need at least 5 .* or folds=3"):
         score(real, few)
+    with pytest.raises(InputError, match=r"the real set '.*few' has 3 defects: 5 folds need at least 10 .*give at least 4"):
+        score(few, real)
     with pytest.raises(InputError, match=r"no defects of the kinds \['hole'\]: it has spot"):
         score(real, few, kinds=("hole",))
     with pytest.raises(InputError, match="folds is 1: a cross-validation needs at least 2"):

@@ -163,6 +163,18 @@ def test_places_are_everywhere():
         assert 13 < corner.mean() < 17
 
 
+@given(size=sizes, index=st.integers(0, 1000))
+def test_a_patch_from_nearby_lies_as_far_off_as_was_drawn(size, index):
+    image = image_of((*size, 2), "16")
+    site = site_of(image, (size[0] // 3, size[1] // 3, size[0] // 3 + 1, size[1] // 3 + 1))
+    params = drawn(site, index, kind="same_image", jitter={}, distance_range=[0.02, 0.05])
+    assert 0.0199 <= np.hypot(*params.step) <= 0.0501
+    row, column = (
+        min(max(0, round(size[axis] // 3 + 0.5 + params.step[axis] * site.side - 0.5)), size[axis] - 1) for axis in (0, 1)
+    )
+    assert (params.render(site)[0, 0] == image[row, column]).all()
+
+
 def test_a_patch_turns_anticlockwise():
     image = image_of((60, 60, 3), "16")
     site = site_of(image, (20, 20, 41, 41))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,9 +20,10 @@ __all__ = ["Example", "measure_bank", "measure_example"]
 _RING = 6.0  # pixels beyond the outline that count as surroundings, at least
 _RING_SHARE = 0.02  # of the picture's side
 _ROUND = 1.6  # an elongation below which an axis says little
+_ITSELF = 0.5  # share of a foreground that is defect from which it is no product (bottles broken most: 0.42)
 _FAINT = 0.1  # share of the contrast that nobody marks
 _FARTHEST = 4  # pixels beyond the outline where a rim is looked for
-_TRANSITION = 1.5  # pixels beyond the rim over which an example goes over into the product
+_TRANSITION = 2.0  # pixels beyond the rim over which an example goes over into the product
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Example:
         angle: axis of the largest piece, degrees anticlockwise in [0, 180), from the foreground's own axis where that has one;
             None where the piece is nearly round.
         depth: of its centre in the foreground, 0 at the edge to 1 where that is deepest.
-        along: where it lies along the foreground's axis, 0 to 1; None where that has none.
+        along: where it lies along the foreground's axis, 0 to 1; None where that has none, or fills the picture.
         outside: share of its pixels that lie outside of what was found to be the product.
         at_edge: whether it touches the product's edge.
         around: brightness of its surroundings, as a fraction of full scale.
@@ -63,20 +65,21 @@ class Example:
     halo: float
 
 
-def measure_bank(bank: DefectBank) -> list[Example]:
-    """Every defect of a bank.
+def measure_bank(bank: DefectBank, kinds: Sequence[str] | None = None) -> list[Example]:
+    """Every defect of a bank, or those of some of its kinds; the others are not read.
 
     Raises:
         SourceError: a picture cannot be read, or its mask is empty or of another size; the message names the file.
     """
-    return [measure_example(name, bank.load(name)) for name in bank.names]
+    names = [name for name in bank.names if kinds is None or name.partition("/")[0] in kinds]
+    return [measure_example(name, bank.load(name)) for name in names]
 
 
 def measure_example(name: str, defect: Defect) -> Example:
     """One defect; ``name`` is ``<kind>/<stem>``."""
-    product = defect.foreground
+    product = _product(defect)
     region = np.full(defect.mask.shape, 255, dtype=np.uint8) if product is None else np.maximum(product, defect.mask)
-    axis = axis_of(region)
+    axis = None if region.all() else axis_of(region)  # a texture's long side is that of its picture: it means nothing
     _, labels, stats, centres = cv2.connectedComponentsWithStats(defect.mask, connectivity=8)
     largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
     piece = labels == largest
@@ -96,8 +99,14 @@ def measure_example(name: str, defect: Defect) -> Example:
         around=profile.around,
         contrast=profile.contrast,
         begins=profile.begins,
-        halo=profile.halo / math.sqrt(defect.mask.size),
+        halo=min(1.0, profile.halo / math.sqrt(defect.mask.size)),
     )
+
+
+def _product(defect: Defect) -> Mask | None:
+    """Where the product is; None where that is not certain, or where a defect on a plain surface was taken for a product."""
+    found = defect.foreground
+    return None if found is None or float((defect.mask[found != 0] != 0).mean()) > _ITSELF else found
 
 
 def _widened(mask: Mask) -> npt.NDArray[np.bool_]:

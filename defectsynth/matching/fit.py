@@ -2,11 +2,13 @@
 
 Two entries for each kind. ``<kind>`` sets the examples themselves down again, turned, scaled and brought to the product's tone;
 it gives what only the real thing has. ``<kind>_drawn`` draws a shape of the same size and character and shades it by the same
-contrast; it gives shapes that no example has. It weighs as much as one example, so that the fewer there are, the more is drawn.
+contrast; it gives shapes that no example has. It weighs as much as one example where there are one or two, and nothing where
+there are more: raise its weight for more variety at the price of some likeness.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +33,8 @@ __all__ = ["fit_recipe"]
 Part = dict[str, Any]
 
 PRIOR_PRESET = "industrial"
-DRAWN_WEIGHT = 1.0
+FEW = 3
+"""Examples below which shapes are drawn besides them. With more, the examples alone are closer to real defects."""
 _LINE = 4.0  # elongation from which a defect is drawn as a line
 _OUTSIDE = 0.6  # of the strongest contrast: what a pixel beside the outline may show of it
 _LEAST_OUTSIDE = 0.04
@@ -42,6 +45,7 @@ _DRAWN_HALO = (0.005, 0.007)  # a lens and a camera blur an edge over one or two
 _DRAWN_EDGE = (0.004, 0.008)
 _GAIN = (0.8, 1.2)  # of an example's contrast
 _MATCH_SPREAD = 0.15
+_FOLLOWS = 0.6  # from which a defect is taken to follow the product's tone altogether
 _BACKGROUND = 0.1  # share of the defects' pixels outside the product from which they are gaps in it
 _SEEN = 0.5  # of the faintest example's contrast: what a sample must at least show
 
@@ -115,12 +119,13 @@ def _is_line(examples: Sequence[Example]) -> bool:
 
 def _pose(examples: Sequence[Example]) -> Part:
     """How an example is turned: with the product where that is long, else as far as the examples' own axes spread."""
-    spread = spread_of_angles([example.angle for example in examples if example.angle is not None])
+    spread = spread_of_angles(_angles(examples))
     if _on_long_products(examples):
         return {"rotation_range": [-10.0, 10.0], "aligned": True, "alike": _ALIKE}
     if any(example.at_edge for example in examples):
         return {"rotation_range": [-10.0, 10.0], "alike": _ALIKE}
-    return {"rotation_range": directed(spread), "inside": True}
+    kernel = None if spread is None else spread / math.sqrt(len(examples))  # they show most of the spread themselves
+    return {"rotation_range": directed(kernel), "inside": True}
 
 
 def _place(examples: Sequence[Example]) -> Part:
@@ -129,6 +134,12 @@ def _place(examples: Sequence[Example]) -> Part:
         along = [example.along for example in examples if example.along is not None]
         place["along_range"] = bounded_range(along, _MARGIN_ALONG)
     return place
+
+
+def _angles(examples: Sequence[Example]) -> list[float]:
+    """The examples' directions from one and the same: their products' axes, or where not all of those are known the picture."""
+    from_axis = _on_long_products(examples)
+    return [one.angle for one in examples if one.angle is not None and (one.along is not None) == from_axis]
 
 
 def _on_long_products(examples: Sequence[Example]) -> bool:
@@ -148,8 +159,11 @@ def _tone(examples: Sequence[Example]) -> Part:
         follows = 1.0
     else:
         missed = float((level - around * float((level / np.maximum(around, 1 / 255)).mean())).var())
-        follows = float(level.var()) / max(float(level.var()) + missed, 1e-9)
-    match = [rounded(max(0.0, follows - _MATCH_SPREAD)), rounded(min(1.0, follows + _MATCH_SPREAD))]
+        spread = float(level.var())
+        follows = spread / (spread + missed) if spread + missed > 1e-9 else 1.0  # equal examples say nothing either
+    match = [1.0, 1.0]  # what lies around an example is then as bright as the product, and its rim does not show
+    if follows < _FOLLOWS:
+        match = [rounded(max(0.0, follows - _MATCH_SPREAD)), rounded(min(1.0, follows + _MATCH_SPREAD))]
     return {"match_range": match, "gain_range": _GAIN, "relative": True}
 
 
@@ -170,7 +184,7 @@ def _entry(kind: str, kinds: Sequence[str]) -> str:
 
 def _drawn(kind: str, examples: Sequence[Example], prior: float) -> Part:
     return {
-        "weight": DRAWN_WEIGHT,
+        "weight": 1.0 if len(examples) < FEW else 0.0,
         "name": kind,
         "halo_range": _DRAWN_HALO,
         "mask": {
@@ -187,7 +201,7 @@ def _drawn(kind: str, examples: Sequence[Example], prior: float) -> Part:
 
 def _directions(examples: Sequence[Example]) -> tuple[float, float]:
     """The directions in which a shape may lie: around the examples' mean axis, or any."""
-    angles = [one.angle for one in examples if one.angle is not None]
+    angles = _angles(examples)
     spread = spread_of_angles(angles)
     if spread is None or _on_long_products(examples):
         return directed(None)

@@ -87,10 +87,10 @@ def mean_axis(angles: Sequence[float]) -> float:
 
 
 def directed(spread: float | None) -> tuple[float, float]:
-    """How far an example is turned: as far as the axes spread, at least 10 degrees; any way where they point anywhere."""
+    """How far an example is turned: as far as the axes spread, at least 5 degrees; any way where they point anywhere."""
     if spread is None:
         return -180.0, 180.0
-    reach = min(180.0, max(10.0, _UNIFORM * spread))
+    reach = min(180.0, max(5.0, _UNIFORM * spread))
     return -rounded(reach), rounded(reach)
 
 

@@ -39,7 +39,7 @@ def score_table(score: Score) -> Table:
     from rich.table import Table
 
     title = f"AUROC of {score.synthetic.used} synthetic against {score.real.used} real defects"
-    table = Table(title=title, caption=f"0.5 cannot be told apart, 1 always can; appearance by features {_features(score)}")
+    table = Table(title=title, caption=f"0.5: cannot be told apart, 1: always can\nappearance by features {_features(score)}")
     table.add_column("test", no_wrap=True)
     for heading in ("AUROC", "95 %", "real against real", "lowest to highest"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -52,8 +52,9 @@ def measure_table(score: Score) -> Table:
     """The statistics: medians, their ratio, and how far the distributions lie apart."""
     from rich.table import Table
 
-    table = Table(title="statistics; distance: Wasserstein's, in standard deviations of the real values")
-    for heading in ("measure", "real median", "synthetic median", "ratio", "distance", "real against real"):
+    caption = "real, synthetic: medians; distance: Wasserstein's, in standard deviations of the real values"
+    table = Table(title="statistics of the defects", caption=caption)
+    for heading in ("measure", "real", "synthetic", "ratio", "distance", "real against real"):
         table.add_column(heading, justify="left" if heading == "measure" else "right", no_wrap=True)
     for row in score.measures:
         table.add_row(*_measure_cells(row))

@@ -101,7 +101,8 @@ class Background(SourceSpec):
     so that a recipe draws another of its kinds; one that has no other ends with a ``SynthesisError``.
 
     Attributes:
-        face_range: width of the broken face, as a fraction of the picture's side; [0, 0] for none. Chosen: 1 to 3 of 256 pixels.
+        face_range: width of the broken face, as a fraction of the picture's side; [0, 0] for none. Chosen: 1 to 3 of 256
+            pixels.
         shift_range: how much lighter than the product the face is, as a fraction of full scale; turned round where the scale
             ends (``tone.visible_shift``). Chosen.
     """
@@ -148,15 +149,16 @@ def _clear(site: Site) -> Solid:
 
 def _nearest_window(clear: Solid, site: Site) -> Window:
     """The window nearest to the site's box that is clear, of the box's size or of the largest share of it that there is."""
-    sums = cv2.integral(clear.view(np.uint8))
+    sums = np.asarray(cv2.integral(clear.view(np.uint8)), dtype=np.int32)
     low, high = 0.0, 1.0
     best = _window(sums, site, 1.0)
-    if best is None:
-        for _ in range(_STEPS):
-            middle = (low + high) / 2.0
-            found = _window(sums, site, middle)
-            best, low, high = (best, low, middle) if found is None else (found, middle, high)
-        best = best or _window(sums, site, 0.0)
+    if best is not None:
+        return best
+    for _ in range(_STEPS):
+        middle = (low + high) / 2.0
+        found = _window(sums, site, middle)
+        best, low, high = (best, low, middle) if found is None else (found, middle, high)
+    best = best or _window(sums, site, 0.0)
     assert best is not None  # one pixel always fits
     return best
 
@@ -206,7 +208,7 @@ def _joined(patch: FloatField, behind: Solid, site: Site) -> FloatField:
     inner = slice(top - beside[0].start, bottom - beside[0].start), slice(left - beside[1].start, right - beside[1].start)
     nearest = np.zeros((int(labels.max()) + 1, picture.shape[2]), dtype=np.float32)
     nearest[labels[behind]] = to_float(picture[behind], site.white)
-    fades = np.float32(1.0) - smooth(0.0, max(1.0, _FADES * site.side), distance[inner])
+    fades = np.float32(1.0) - smooth(0.0, max(1.0, _FADES * site.side), np.asarray(distance[inner], dtype=np.float32))
     return np.asarray(patch + fades[:, :, None] * (nearest[labels[inner]] - patch), dtype=np.float32)
 
 
