@@ -132,8 +132,8 @@ class Recipe(Spec):
         for name, kind in self.kinds.items():
             if kind.halo_range[1] > 0 and self.label.outside == 0:
                 raise ValueError(
-                    f"kinds.{name}.halo_range is {list(kind.halo_range)} but label.outside is 0, which allows no change outside "
-                    "the mask: set label.outside, for example to 0.1"
+                    f"kinds.{name}.halo_range is {list(kind.halo_range)} but label.outside is 0, which allows no change "
+                    "outside the mask: set label.outside, for example to 0.1"
                 )
         return self
 

@@ -19,7 +19,7 @@ from defectsynth.verify import verify
 
 def main(out: Path, images: str = "builtin:plate", count: int = 4, workers: int = 1) -> RenderReport:
     """Renders ``count`` labelled pictures below ``out`` and checks them."""
-    recipe = load_recipe("industrial").with_settings(["normal_fraction=0.25", "kinds.corrosion.weight=0"])
+    recipe = load_recipe("industrial").with_settings(["normal_fraction=0.25", "kinds.burn.weight=0"])
     job = Job(images=images, count=count, seed=1, size=(128, 128), train_fraction=0.1)
     report = render(job, recipe, out / "dataset", workers=workers)
     print(f"{report.pictures} pictures, {report.anomalous} with a defect: {report.kinds}")

@@ -298,12 +298,13 @@ def truth(
     return {"area": area, "elongation": elongation, "angle": angle, "contrast": contrast, **place}
 
 
-def test_two_entries_for_each_kind_the_fewer_examples_the_more_is_drawn():
-    for count in (1, 5, 20):
+def test_two_entries_for_each_kind_and_shapes_are_drawn_where_examples_are_few():
+    for count, drawn in ((1, 1.0), (2, 1.0), (3, 0.0), (20, 0.0)):
         recipe = fit_recipe([one()] * count)
         assert list(recipe.kinds) == ["spot", "spot_drawn"]
         assert recipe.kinds["spot"].mask.kind == "outline"
-        assert recipe.kinds["spot"].weight == count * recipe.kinds["spot_drawn"].weight
+        assert recipe.kinds["spot"].weight == count
+        assert recipe.kinds["spot_drawn"].weight == drawn
         assert recipe.kinds["spot_drawn"].name == "spot"
         assert recipe.needs == {"defects"}
 
@@ -475,7 +476,7 @@ def test_a_match_writes_a_recipe_a_dataset_a_sheet_and_a_report(matched):
     assert len(report.examples) == 5
     lines = [json.loads(line) for line in (out / "synthetic" / "manifest.jsonl").read_text().splitlines()]
     entries = {line["plan"]["anomalies"][0].get("entry", "spot") for line in lines}
-    assert entries == {"spot", "spot_drawn"}
+    assert entries == {"spot"}
     assert verify(out / "synthetic").problems == []
     sheet = read_image(out / "samples.png")
     assert sheet.ndim == 3

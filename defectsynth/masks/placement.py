@@ -20,6 +20,7 @@ __all__ = ["Axis", "Placed", "PlacedParams", "axis_of", "depth_of", "distance_fr
 
 _ANYWHERE = (0.0, 1.0)
 _ROUND = 1.5  # length over width below which an ROI has no axis
+_EVEN = 0.001  # skewness below which neither end is the heavier one: the axis points to the right, or down
 
 
 class PlacedParams(MaskParams):
@@ -108,18 +109,33 @@ def axis_of(roi: Mask) -> Axis | None:
     if rows.size < 2:
         return None
     x, y = int(columns.sum()) / rows.size, int(rows.sum()) / rows.size  # sums of integers: the same on every machine
-    from_x, from_y = columns - round(x), rows - round(y)
-    xx, yy, xy = (int(product.sum()) / rows.size for product in (from_x * from_x, from_y * from_y, from_x * from_y))
+    moments = _central_moments(columns - round(x), rows - round(y))
+    xx, xy, yy = moments[2]
     middle, half = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
     if middle + half < _ROUND**2 * (middle - half + 1.0 / 12.0):
         return None
     angle = round(0.5 * math.atan2(2.0 * xy, xx - yy), 6)  # rows point down
     cosine, sine = math.cos(angle), math.sin(angle)
-    cubes = (from_x**3, from_x * from_x * from_y, from_x * from_y * from_y, from_y**3)
     terms = (cosine**3, 3 * cosine * cosine * sine, 3 * cosine * sine * sine, sine**3)
-    skew = math.fsum(int(cube.sum()) * term for cube, term in zip(cubes, terms, strict=True))
-    direction = angle if skew >= 0 else angle + math.pi  # a long tail lies where little is
+    skew = math.fsum(cube * term for cube, term in zip(moments[3], terms, strict=True))
+    even = abs(skew) < _EVEN * (middle + half) ** 1.5
+    direction = angle if even or skew > 0 else angle + math.pi  # a long tail lies where little is
     return Axis(round(-math.degrees(direction) % 360.0, 4), (x, y))
+
+
+def _central_moments(x: npt.NDArray[np.int64], y: npt.NDArray[np.int64]) -> dict[int, tuple[float, ...]]:
+    """Of second and third order: (xx, xy, yy) and (xxx, xxy, xyy, yyy); ``x`` and ``y`` are within a pixel of their means."""
+    mean = [int(one.sum()) / one.size for one in (x, y)]
+    raw = {(i, j): int((x**i * y**j).sum()) / x.size for i in range(4) for j in range(4 - i)}
+
+    def central(i: int, j: int) -> float:
+        return math.fsum(
+            math.comb(i, a) * math.comb(j, b) * raw[a, b] * (-mean[0]) ** (i - a) * (-mean[1]) ** (j - b)
+            for a in range(i + 1)
+            for b in range(j + 1)
+        )
+
+    return {order: tuple(central(order - j, j) for j in range(order + 1)) for order in (2, 3)}
 
 
 def depth_of(roi: Mask) -> FloatField:
