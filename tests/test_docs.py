@@ -31,7 +31,8 @@ from defectsynth.sources import SOURCES
 from defectsynth.sources.families import FAMILIES, texture
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GALLERY = sorted((ROOT / "docs" / "gallery").glob("*.md"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
@@ -189,7 +190,7 @@ def photos(tmp_path: Path) -> Path:
     middle[30:66, 30:66] = 255
     write_image(root / "roi.png", middle)
     (tmp_path / "examples").mkdir()
-    for name in ("own_recipe.yaml", "own_mask_kind.py", "own_mask_kind.yaml"):
+    for name in ("own_recipe.yaml", "own_mask_kind.py", "own_mask_kind.yaml", "one_kind.yaml"):
         shutil.copy(ROOT / "examples" / name, tmp_path / "examples")
     for number, family in enumerate(("rust", "leather", "marble")):
         write_image(root / "textures" / family / f"{number}.png", texture(family, number, SHAPE))
@@ -256,28 +257,19 @@ def test_numbers_of_presets_are_those_of_the_pages() -> None:
         assert row in page, f"docs/recipes.md lacks, under 'The kinds of industrial', the row\n{row}"
     for name in ("draem-code", "draem-paper", "anomalib", "peng2024"):
         opacity = span(next(iter(load_recipe(name).kinds.values())).blend.opacity_range)
-        for place in ("README.md", "docs/recipes.md"):
-            rows = [line for line in text(place).splitlines() if line.startswith(f"| `{name}` |")]
-            assert rows and all(f"opacity {opacity}" in row for row in rows), f"{place}: {name} has opacity {opacity}"
+        rows = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+        assert rows and all(f"opacity {opacity}" in row for row in rows), f"docs/recipes.md: {name} has opacity {opacity}"
     for kind in load_recipe("peng2024").kinds.values():
         assert f"`area_range` {span(kind.mask.area_range)}" in text("docs/paper.md")
         assert f"`opacity_range` {span(kind.blend.opacity_range)}" in text("docs/paper.md")
 
 
 def industrial_row(name: str, kind: AnomalyKind) -> str:
-    source = getattr(kind.source, "families", None) or [kind.source.kind]
-    blend = [kind.blend.kind, *([kind.blend.profile] if hasattr(kind.blend, "profile") else [])]
-    area = span(kind.mask.area_range)
-    columns = (
-        f"`{name}`",
-        f"`{kind.name or name}`",
-        f"{kind.weight:g}",
-        f"`{kind.mask.kind}`",
-        area,
-        quoted(source),
-        quoted(blend),
-    )
-    return f"| {' | '.join(columns)} |"
+    named = f"`{name}` | `{kind.name or name}` | {kind.weight:g}"
+    where = f"`{kind.mask.kind}` | {span(kind.mask.area_range)}"
+    what = getattr(kind.source, "families", None) or [kind.source.kind]
+    how = [kind.blend.kind, *([kind.blend.profile] if hasattr(kind.blend, "profile") else [])]
+    return f"| {named} | {where} | {quoted(what)} | {quoted(how)} |"
 
 
 def quoted(names: Iterable[str]) -> str:
@@ -287,6 +279,35 @@ def quoted(names: Iterable[str]) -> str:
 def span(bounds: tuple[float, float]) -> str:
     low, high = bounds
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def test_every_figure_of_the_gallery_is_drawn_by_the_command_below_it() -> None:
+    drawn = {"overview": ["overview"]}
+    for page in GALLERY:
+        for command in commands(page):
+            if command.arguments[0] == "preview":
+                path = option(command.arguments, "--out")
+                drawn[Path(path).stem] = command.arguments
+                assert path == f"docs/images/gallery/{Path(path).stem}.png"
+                assert f"](../images/gallery/{Path(path).name})" in page.read_text(encoding="utf-8"), f"{page.name}: {path}"
+    shown = {
+        name for page in GALLERY for name in re.findall(r"images/gallery/([\w-]+)\.png\)", page.read_text(encoding="utf-8"))
+    }
+    files = {path.stem for path in (ROOT / "docs" / "images" / "gallery").iterdir()}
+    assert shown == files == set(drawn)
+    for name in preset_names():
+        assert option(drawn[name], "--recipe") == name, f"the figure of {name!r} shows another preset"
+        assert any(f"\n## `{name}`\n" in page.read_text(encoding="utf-8") for page in GALLERY), (
+            f"no page has the heading {name!r}"
+        )
+    for registry, part in ((MASKS, "mask"), (SOURCES, "source"), (BLENDS, "blend")):
+        for kind in registry.kinds:
+            settings = " ".join(drawn.get(f"{part}-{kind}", []))
+            assert f"kinds.defect.{part}={{kind: {kind}" in settings, f"docs/gallery/kinds.md lacks the {part} kind {kind!r}"
+
+
+def option(arguments: list[str], name: str) -> str:
+    return arguments[arguments.index(name) + 1]
 
 
 def test_every_product_is_in_the_command_line_page() -> None:

@@ -1,7 +1,7 @@
 """Draws the figures of the gallery: runs the commands beside them, and saves each figure in few colours.
 
-    python docs/gallery/draw.py                      every figure, and the overview
-    python docs/gallery/draw.py cutpaste overview    these
+python docs/gallery/draw.py                      every figure, and the overview
+python docs/gallery/draw.py cutpaste overview    these
 """
 
 from __future__ import annotations

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from defectsynth import load_recipe, preset_names
+from defectsynth import load_recipe
 from defectsynth.files import write_image
 from defectsynth.images import AnyImage, resize_image
 from defectsynth.job import Job
 from defectsynth.render import render
 from defectsynth.sample import AnomalySample
 
-FAMILIES = {
-    "self-contained": ["cutpaste", "cutpaste-scar", "cutpaste-3way", "nsa-object", "nsa-texture", "fpi", "pii"],
-    "external-dependent": [
-        "draem-code", "draem-paper", "anomalib", "memseg", "destseg", "glass", "realnet-dtd", "dsr-smudge", "luxonis", "peng2024",
-    ],
-}  # fmt: skip
-"""The presets in the order of the pages; those that are not named here are the physical ones."""
+PAGES = [Path(__file__).with_name(f"{name}.md") for name in ("self-contained", "external", "physical")]
 PRODUCTS = ("disc", "fabric")
 DEFECTS_FROM = "gear"
-SEED = 5
 TRIED = 8
-"""Samples of each preset and product; the plainest of them is shown."""
+"""Samples of each preset and product; the one that is seen best is shown."""
 
 CELL = 128
 COLUMNS = 10
@@ -34,41 +28,46 @@ GAP = 4
 CAPTION = 16
 INK, PAPER = (40, 40, 40), (250, 250, 250)
 
+Cell = tuple[str, list[AnyImage]]
+
 
 def draw_overview(path: Path) -> None:
     """Writes the picture."""
+    normal = [_job(product, seed=0).open_canvases().load(f"{product}/000").image for product in PRODUCTS]
+    cells: list[Cell] = [("normal", normal)]
     with TemporaryDirectory() as folder:
-        render(_job(DEFECTS_FROM, 40), load_recipe("industrial"), Path(folder) / "defects")
-        jobs = [_job(product, TRIED, defects=str(Path(folder) / "defects")) for product in PRODUCTS]
-        cells = [("normal", [job.open_canvases().load(f"{name}/000").image for job, name in zip(jobs, PRODUCTS, strict=True)])]
-        cells += [(preset, [plainest(job, preset) for job in jobs]) for preset in in_order()]
+        defects = str(Path(folder) / "defects")
+        render(_job(DEFECTS_FROM, seed=1, count=60), load_recipe("industrial"), Path(defects))
+        for seed, preset in enumerate(in_order(), start=1):
+            jobs = [_job(product, seed=seed, defects=defects) for product in PRODUCTS]
+            cells.append((preset, [best_seen(job, preset) for job in jobs]))
     write_image(path, _sheet(cells))
 
 
 def in_order() -> list[str]:
-    """Every preset, family by family."""
-    named = [preset for family in FAMILIES.values() for preset in family]
-    return named + [preset for preset in preset_names() if preset not in named]
+    """The presets in the order of the pages."""
+    return [name for page in PAGES for name in re.findall(r"^## `(.+)`$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)]
 
 
-def plainest(job: Job, preset: str) -> AnyImage:
-    """Of the first samples the one with the largest change that is seen: the root of area times change."""
+def best_seen(job: Job, preset: str) -> AnyImage:
+    """Of the first samples the one that changes most, whether by its area or by its strength."""
     canvases = job.open_canvases()
     synthesizer = job.synthesizer(load_recipe(preset).model_copy(update={"normal_fraction": 0.0}))
-    images = [(task.number, canvases.load(task.canvas).image) for task in job.tasks(canvases)]
-    return max((synthesizer(image, index=number) for number, image in images), key=_seen).image
+    samples = (synthesizer(canvases.load(task.canvas).image, index=task.number) for task in job.tasks(canvases))
+    return max(samples, key=_change).image
 
 
-def _seen(sample: AnomalySample) -> float:
+def _change(sample: AnomalySample) -> float:
     change = np.abs(sample.image.astype(np.float64) - sample.normal).max(axis=2)
     return float(np.sqrt(change).sum())
 
 
-def _job(product: str, count: int, **folders: str) -> Job:
-    return Job(images=f"builtin:{product}", textures="builtin:all", count=count, seed=SEED, train_fraction=0.0, **folders)
+def _job(product: str, *, seed: int, count: int = TRIED, defects: str | None = None) -> Job:
+    images, textures = f"builtin:{product}", "builtin:all"
+    return Job(images=images, textures=textures, defects=defects, count=count, seed=seed, train_fraction=0.0)
 
 
-def _sheet(cells: list[tuple[str, list[AnyImage]]]) -> AnyImage:
+def _sheet(cells: list[Cell]) -> AnyImage:
     """``(H, W, 3)``: each preset's name above its pictures, one for each product, below each other."""
     width, height = CELL + GAP, CAPTION + len(PRODUCTS) * (CELL + GAP)
     rows = -(-len(cells) // COLUMNS)
