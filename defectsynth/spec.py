@@ -70,6 +70,7 @@ def _ordered(value: tuple[Any, Any]) -> tuple[Any, Any]:
 
 def within(low: float, high: float, open_low: bool = False) -> AfterValidator:
     """Both ends of a range from ``low`` (or above it) to ``high``."""
+
     def check(value: tuple[Any, Any]) -> tuple[Any, Any]:
         if not (low < value[0] if open_low else low <= value[0]) or not value[1] <= high:
             rule = f"above {low:g}" if open_low else f"from {low:g}"

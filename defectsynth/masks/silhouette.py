@@ -24,9 +24,7 @@ _LARGEST = 192  # pixels along the longer side of the ROI in which places are co
 _MARGIN = 0.5  # of the defect's longer side, around it
 
 
-def most_alike(
-    around: Mask, box: Box, linear: npt.NDArray[np.float64], roi: Mask, among: Positions, share: float
-) -> Positions:
+def most_alike(around: Mask, box: Box, linear: npt.NDArray[np.float64], roi: Mask, among: Positions, share: float) -> Positions:
     """Those of the positions at which the silhouettes differ least.
 
     Args:
