@@ -28,6 +28,7 @@ __all__ = [
     "PositiveRange",
     "Range",
     "Registry",
+    "ShiftRange",
     "Spec",
     "WholeRange",
     "describe",
@@ -92,6 +93,8 @@ PositiveRange = Annotated[Range, within(0.0, 1e6, open_low=True)]
 """Both ends above 0."""
 CellsRange = Annotated[Range, within(0.0, 4096.0, open_low=True)]
 """Lattice cells along a side, both ends above 0."""
+ShiftRange = Annotated[Range, within(-1.0, 1.0)]
+"""Differences of brightness as fractions of full scale, both ends in [-1, 1]."""
 CountRange = Annotated[tuple[int, int], AfterValidator(_ordered), within(1, 10_000)]
 """Integers, both ends included."""
 WholeRange = Annotated[tuple[int, int], AfterValidator(_ordered), within(0, 10_000)]

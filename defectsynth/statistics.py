@@ -10,10 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.errors import ImageError
-from defectsynth.files import read_image, read_mask
-from defectsynth.formats.mvtec import LabelledPicture, read_defects
-from defectsynth.images import AnyImage, Mask, luminance, split_alpha
+from defectsynth.formats.mvtec import read_defects, read_labelled
+from defectsynth.images import AnyImage, Mask, luminance
 
 __all__ = [
     "MEASURES",
@@ -97,7 +95,7 @@ def dataset_measures(root: Path, kinds: Sequence[str] | None = None) -> Measures
     Raises:
         ImageError: the folder holds no defects, a file cannot be read, or a mask is empty or of another size than its picture.
     """
-    rows = [_measure_files(picture) for picture in read_defects(root) if kinds is None or picture.kind in kinds]
+    rows = [measure_defect(*read_labelled(picture)) for picture in read_defects(root) if kinds is None or picture.kind in kinds]
     return {measure.name: np.array([row[measure.name] for row in rows]) for measure in MEASURES}
 
 
@@ -109,20 +107,6 @@ def summarise(values: npt.NDArray[np.float64]) -> Summary:
 def compare(own: Measures, other: Measures | None = None) -> Comparison:
     """The summary of every measure of a dataset, and of another beside it."""
     return {name: (summarise(values), None if other is None else summarise(other[name])) for name, values in own.items()}
-
-
-def _measure_files(picture: LabelledPicture) -> dict[str, float]:
-    assert picture.mask is not None
-    image, _ = split_alpha(read_image(picture.image))
-    mask = read_mask(picture.mask)
-    if mask.shape != image.shape[:2]:
-        raise ImageError(
-            f"mask {str(picture.mask)!r} is {mask.shape[1]} x {mask.shape[0]} but its picture is "
-            f"{image.shape[1]} x {image.shape[0]}: a mask has the size of its picture"
-        )
-    if not mask.any():
-        raise ImageError(f"mask {str(picture.mask)!r} is empty: a defective picture needs at least one marked pixel")
-    return measure_defect(image, mask)
 
 
 def elongation_of(piece: npt.NDArray[np.bool_]) -> float:

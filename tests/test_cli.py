@@ -6,12 +6,15 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from conftest import picture
 from typer.testing import CliRunner
 
+from defectsynth import cli
 from defectsynth.cli import app
-from defectsynth.errors import DefectSynthError, InputError, RecipeError
-from defectsynth.files import read_image
+from defectsynth.errors import DefectSynthError, InputError, RecipeError, StorageError
+from defectsynth.files import read_image, write_image
 
 run_command = CliRunner()
 
@@ -166,3 +169,26 @@ def test_odd_names_are_printed_as_they_are(tmp_path):
     said = script("render", "--out", out, "--count", 1, "--images", "builtin:plate", "--size", "32", "--train-fraction", 0)
     assert said.returncode == 0, said.stderr
     assert f"1 pictures in {out}" in said.stdout
+
+
+def test_match_then_score(defect_folder, tmp_path):
+    out, sheet = tmp_path / "matched", tmp_path / "score.png"
+    assert "recipe fitted to 8 defects" in run("match", defect_folder, "--out", out, "--count", 12, "--workers", 1)
+    again = script("match", defect_folder, "--out", out, "--count", 12, "--workers", 1)
+    assert again.returncode == StorageError.exit_code
+    found = json.loads(run("score", defect_folder, out / "synthetic", "--folds", 2, "--out", sheet, "--json"))
+    assert found["real"]["used"] == 8
+    assert found["synthetic"]["distinct"] <= 8  # copies of one example count as one
+    apart = json.loads(run("score", defect_folder, out / "synthetic", "--folds", 2, "--copies", "apart", "--json"))
+    assert apart["synthetic"]["distinct"] > found["synthetic"]["distinct"]
+    assert sheet.is_file()
+
+
+def test_a_match_says_what_could_not_be_painted(defect_folder, tmp_path):
+    write_image(tmp_path / "normals" / "a.png", picture((80, 100, 3)))
+    write_image(tmp_path / "normals" / "black.png", np.zeros((2, 2, 3), np.uint8))  # nothing can be seen on it
+    said = script(
+        "match", defect_folder, "--images", tmp_path / "normals", "--out", tmp_path / "m", "--count", 4, "--workers", 1
+    )
+    assert said.returncode == cli.SKIPPED_EXIT, said.stderr
+    assert "of 4 pictures could not be painted: see" in said.stderr

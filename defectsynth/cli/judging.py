@@ -11,11 +11,12 @@ import typer
 from rich.table import Table
 
 from defectsynth.charts import histograms
-from defectsynth.cli.base import AsJson, Seed, Size, Workers, console, kinds_of, parse_size, progress_bar
+from defectsynth.cli.base import SKIPPED_EXIT, AsJson, Seed, Size, Workers, console, kinds_of, parse_size, progress_bar
 from defectsynth.files import write_image
 from defectsynth.matching import match as match_defects
-from defectsynth.matching.match import MATCHED_FILE, REPORT_FILE, SHEET_FILE
+from defectsynth.matching.match import MATCHED_FILE, REPORT_FILE, SHEET_FILE, SYNTHETIC_FOLDER
 from defectsynth.pool import available_cores
+from defectsynth.render import SKIPPED_FILE
 from defectsynth.statistics import MEASURES, QUANTILES, Comparison, as_rows, compare, dataset_measures
 
 __all__ = ["match", "score", "stats"]
@@ -86,11 +87,16 @@ def match(
         )
     if as_json:
         rows = list(as_rows(result.comparison))
-        print(json.dumps({"recipe": str(out / MATCHED_FILE), "examples": len(result.examples), "statistics": rows}))
-        return
+        summary = {"recipe": str(out / MATCHED_FILE), "examples": len(result.examples), "skipped": result.rendered.skipped}
+        print(json.dumps(summary | {"statistics": rows}))
+        raise typer.Exit(SKIPPED_EXIT if result.rendered.skipped else 0)
     console.print(_stats_table(result.comparison, Path("synthetic"), Path("real")))
     typer.echo(f"recipe fitted to {len(result.examples)} defects: {out / MATCHED_FILE}")
     typer.echo(f"look at {out / SHEET_FILE}, read {out / REPORT_FILE}")
+    if result.rendered.skipped:
+        skipped = out / SYNTHETIC_FOLDER / SKIPPED_FILE
+        typer.echo(f"{result.rendered.skipped} of {count} pictures could not be painted: see {skipped}", err=True)
+        raise typer.Exit(SKIPPED_EXIT)
 
 
 class CopiesChoice(str, Enum):

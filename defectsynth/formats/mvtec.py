@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from defectsynth.errors import ImageError
-from defectsynth.files import find_images, list_images, lossless_suffix, write_image
-from defectsynth.images import AnyImage, Mask
+from defectsynth.files import find_images, list_images, lossless_suffix, read_image, read_mask, write_image
+from defectsynth.images import AnyImage, Mask, split_alpha
 
-__all__ = ["NORMAL_KIND", "LabelledPicture", "mask_path", "read_defects", "read_mvtec", "write_mvtec"]
+__all__ = ["NORMAL_KIND", "LabelledPicture", "mask_path", "read_defects", "read_labelled", "read_mvtec", "write_mvtec"]
 
 NORMAL_KIND = "good"
 
@@ -67,6 +67,26 @@ def read_defects(root: Path) -> list[LabelledPicture]:
             f"dataset {str(root)!r} has no defects: it needs test/<kind>/<name> with ground_truth/<kind>/<name>_mask.png"
         )
     return found
+
+
+def read_labelled(picture: LabelledPicture) -> tuple[AnyImage, Mask]:
+    """A defective picture without its alpha, and its mask.
+
+    Raises:
+        ImageError: a file cannot be read, there is no mask, or it is empty or of another size than the picture.
+    """
+    if picture.mask is None:
+        raise ImageError(f"picture {str(picture.image)!r} has no mask: only defects can be measured")
+    image, _ = split_alpha(read_image(picture.image))
+    mask = read_mask(picture.mask)
+    if mask.shape != image.shape[:2]:
+        raise ImageError(
+            f"mask {str(picture.mask)!r} is {mask.shape[1]} x {mask.shape[0]} but its picture is "
+            f"{image.shape[1]} x {image.shape[0]}: a mask has the size of its picture"
+        )
+    if not mask.any():
+        raise ImageError(f"mask {str(picture.mask)!r} is empty: a defective picture needs at least one marked pixel")
+    return image, mask
 
 
 def write_mvtec(root: Path, split: str, kind: str, stem: str, image: AnyImage, mask: Mask | None = None) -> Path:

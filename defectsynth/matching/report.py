@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from defectsynth.files import read_image, read_mask
-from defectsynth.formats.mvtec import LabelledPicture, read_defects
-from defectsynth.images import Mask, bounding_box, resize_image, resize_mask, split_alpha, to_rgb8
+from defectsynth.formats.mvtec import LabelledPicture, read_defects, read_labelled
+from defectsynth.images import Mask, bounding_box, resize_image, resize_mask, to_rgb8
 from defectsynth.matching.examples import Example
 from defectsynth.matching.text import summary_of
 from defectsynth.recipe import Recipe
@@ -92,8 +91,8 @@ def _some(root: Path, kinds: Sequence[str] | None) -> list[LabelledPicture]:
 
 def _view(picture: LabelledPicture) -> tuple[RGB8, RGB8]:
     """The square around a defect, without and with its outline, ``_CELL`` pixels wide."""
-    assert picture.mask is not None
-    image, mask = to_rgb8(split_alpha(read_image(picture.image))[0]), read_mask(picture.mask)
+    image, mask = read_labelled(picture)
+    image = to_rgb8(image)
     top, left, bottom, right = bounding_box(mask) or (0, 0, 1, 1)
     side = min(max(_SMALLEST, round(_CONTEXT * max(bottom - top, right - left))), *mask.shape)
     row = min(max(0, (top + bottom - side) // 2), mask.shape[0] - side)

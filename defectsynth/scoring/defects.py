@@ -10,10 +10,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.errors import ImageError, InputError
-from defectsynth.files import read_image, read_mask
-from defectsynth.formats.mvtec import LabelledPicture, read_defects
-from defectsynth.images import AnyImage, Mask, split_alpha
+from defectsynth.errors import InputError
+from defectsynth.formats.mvtec import LabelledPicture, read_defects, read_labelled
 from defectsynth.scoring.copies import examples_of, together
 from defectsynth.scoring.recurring import Print, fingerprint, group_alike
 from defectsynth.scoring.shape import shape_features
@@ -21,7 +19,7 @@ from defectsynth.scoring.two_sample import shuffled
 from defectsynth.scoring.views import View, cut_view
 from defectsynth.statistics import measure_defect
 
-__all__ = ["Defect", "DefectSet", "open_picture", "read_set"]
+__all__ = ["Defect", "DefectSet", "read_set"]
 
 Progress = Callable[[int, int], None]
 Copies = Literal["together", "apart"]
@@ -128,26 +126,6 @@ def read_set(
     return replace(found, groups=together(found.groups, examples))
 
 
-def open_picture(picture: LabelledPicture) -> tuple[AnyImage, Mask]:
-    """The picture without its alpha, and its mask.
-
-    Raises:
-        ImageError: a file cannot be read, or the mask is empty or of another size than the picture.
-    """
-    if picture.mask is None:
-        raise ImageError(f"picture {str(picture.image)!r} has no mask: only defects can be scored")
-    image, _ = split_alpha(read_image(picture.image))
-    mask = read_mask(picture.mask)
-    if mask.shape != image.shape[:2]:
-        raise ImageError(
-            f"mask {str(picture.mask)!r} is {mask.shape[1]} x {mask.shape[0]} but its picture is "
-            f"{image.shape[1]} x {image.shape[0]}: a mask has the size of its picture"
-        )
-    if not mask.any():
-        raise ImageError(f"mask {str(picture.mask)!r} is empty: a defective picture needs at least one marked pixel")
-    return image, mask
-
-
 def _of_kinds(pictures: list[LabelledPicture], kinds: Sequence[str] | None, root: Path) -> list[LabelledPicture]:
     if kinds is None:
         return pictures
@@ -159,7 +137,7 @@ def _of_kinds(pictures: list[LabelledPicture], kinds: Sequence[str] | None, root
 
 
 def _reduced(picture: LabelledPicture) -> Defect:
-    image, mask = open_picture(picture)
+    image, mask = read_labelled(picture)
     view = cut_view(image, mask)
     return Defect(
         picture=picture,

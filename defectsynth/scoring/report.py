@@ -12,10 +12,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from defectsynth.errors import ImageError
-from defectsynth.formats.mvtec import LabelledPicture, read_defects
+from defectsynth.formats.mvtec import LabelledPicture, read_defects, read_labelled
 from defectsynth.images import Mask, resize_image, to_rgb8
 from defectsynth.scoring.comparison import HAND_MADE, MeasureDistance, PictureScore, Score, SetSummary, TwoSampleTest
-from defectsynth.scoring.defects import open_picture
 from defectsynth.scoring.views import cut_view
 
 if TYPE_CHECKING:
@@ -146,7 +145,7 @@ def _paste_band(
 
 def _two_views(picture: LabelledPicture, cell: int) -> tuple[RGB8, RGB8]:
     """``(cell, cell, 3)`` each: the view as it is, and with the mask's outline drawn just outside of it."""
-    view = cut_view(*open_picture(picture))
+    view = cut_view(*read_labelled(picture))
     scale = cell / max(view.mask.shape)
     shape = (max(1, round(view.mask.shape[0] * scale)), max(1, round(view.mask.shape[1] * scale)))
     rgb = to_rgb8(np.clip(resize_image(view.rgb, shape), 0, 1))

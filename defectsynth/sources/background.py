@@ -13,7 +13,7 @@ from typing import Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from defectsynth import noise
 from defectsynth.banks import Banks
@@ -24,7 +24,7 @@ from defectsynth.rng import Draws
 from defectsynth.site import Site
 from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, SourceParams, SourceSpec
 from defectsynth.sources.tone import visible_shift
-from defectsynth.spec import FractionRange, Range
+from defectsynth.spec import FractionRange, ShiftRange
 
 __all__ = ["Background", "BackgroundParams"]
 
@@ -109,14 +109,7 @@ class Background(SourceSpec):
 
     kind: Literal["background"] = "background"
     face_range: FractionRange = (0.004, 0.012)
-    shift_range: Range = (-0.15, 0.2)
-
-    @field_validator("shift_range")
-    @classmethod
-    def _within_the_scale(cls, shift: tuple[float, float]) -> tuple[float, float]:
-        if shift[0] < -1.0 or shift[1] > 1.0:
-            raise ValueError(f"{list(shift)} leaves its limits: both ends must lie from -1 to 1")
-        return shift
+    shift_range: ShiftRange = (-0.15, 0.2)
 
     def draw(self, draws: Draws, banks: Banks, mask: MaskParams) -> BackgroundParams:
         """The parameters of one break."""

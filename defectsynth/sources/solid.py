@@ -22,7 +22,7 @@ from defectsynth.rng import Draws
 from defectsynth.site import Site
 from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, SourceParams, SourceSpec
 from defectsynth.sources.tone import visible_shift
-from defectsynth.spec import AngleRange, FractionRange, Range
+from defectsynth.spec import AngleRange, FractionRange, ShiftRange
 
 __all__ = ["Solid", "SolidParams"]
 
@@ -100,7 +100,7 @@ class Solid(SourceSpec):
 
     kind: Literal["solid"] = "solid"
     colour: Literal["random", "local"] | Colour = "random"
-    shift_range: Range = (0.0, 0.0)
+    shift_range: ShiftRange = (0.0, 0.0)
     gradient_range: FractionRange = (0.0, 0.0)
     gradient_angle_range: AngleRange = (-180.0, 180.0)
     grain_range: FractionRange = (0.0, 0.0)
@@ -114,13 +114,6 @@ class Solid(SourceSpec):
         if not numbers or not all(isinstance(one, (int, float)) and 0.0 <= one <= 1.0 for one in numbers):
             raise ValueError(f"{colour!r} is no colour: give random, local, or [red, green, blue], each from 0 to 1")
         return colour
-
-    @field_validator("shift_range")
-    @classmethod
-    def _within_the_scale(cls, shift: tuple[float, float]) -> tuple[float, float]:
-        if shift[0] < -1.0 or shift[1] > 1.0:
-            raise ValueError(f"{list(shift)} leaves its limits: both ends must lie from -1 to 1")
-        return shift
 
     def draw(self, draws: Draws, banks: Banks, mask: MaskParams) -> SolidParams:
         """The parameters of one colour."""
