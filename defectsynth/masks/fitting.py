@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.images import Mask, bounding_box
+from defectsynth.masks.border import BorderSide, against
 
-__all__ = ["Cut", "Fit", "Room", "largest_fit"]
+__all__ = ["Cut", "Fit", "Room", "fit_at", "largest_fit"]
 
 Positions = npt.NDArray[np.intp]
 
@@ -37,10 +38,12 @@ class Cut:
     Attributes:
         mask: ``(h, w)`` uint8, 0 or 255.
         anchor: (row, column) in ``mask`` of the pixel that goes to the centre.
+        sides: those of the picture that it must touch.
     """
 
     mask: Mask
     anchor: tuple[int, int]
+    sides: tuple[BorderSide, ...] = ()
 
     @classmethod
     def dot(cls) -> Cut:
@@ -74,7 +77,7 @@ class Room:
     """
 
     def __init__(self, roi: Mask, phase: float) -> None:
-        self._width = roi.shape[1]
+        self._shape = roi.shape[0], roi.shape[1]
         top, left, bottom, right = bounding_box(roi) or (0, 0, *roi.shape)
         inside = roi[top:bottom, left:right] != 0
         self.size = inside.shape[0], inside.shape[1]
@@ -86,7 +89,7 @@ class Room:
     def centres(self, cut: Cut) -> Positions:
         """Those of the tried positions at which the whole shape lies inside the ROI."""
         row, begin, end = _runs(cut)
-        rows, columns = self._within(row, begin, end)
+        rows, columns = self._within(self._tried(cut), row, begin, end)
         blocks = math.ceil(row.size / _RUNS_AT_ONCE)
         for block in range(blocks):
             lot = slice(block, None, blocks)
@@ -96,14 +99,26 @@ class Room:
             if block == 1 and rows.size > _KEPT:
                 some = np.arange(_KEPT) * rows.size // _KEPT
                 rows, columns = rows[some], columns[some]
-        return (rows + self._origin[0]) * self._width + columns + self._origin[1]
+        return (rows + self._origin[0]) * self._shape[1] + columns + self._origin[1]
 
-    def _within(self, row: Positions, begin: Positions, end: Positions) -> tuple[Positions, Positions]:
+    def _tried(self, cut: Cut) -> tuple[Positions, Positions]:
+        """Rows and columns of the centres that are tried: some of all, or those at which the shape touches its sides."""
+        if not cut.sides:
+            return self._rows, self._columns
+        place = against(cut.mask, cut.anchor, cut.sides, self._shape)
+        rows, columns = (
+            np.array([place[axis] - self._origin[axis]]) if axis in place else np.arange(self.size[axis]) for axis in (0, 1)
+        )
+        return np.repeat(rows, columns.size), np.tile(columns, rows.size)
+
+    def _within(
+        self, tried: tuple[Positions, Positions], row: Positions, begin: Positions, end: Positions
+    ) -> tuple[Positions, Positions]:
         """Tried positions at which no run leaves the rectangle around the ROI."""
-        height, width = self.size
-        within = (self._rows + row.min() >= 0) & (self._rows + row.max() < height)
-        within &= (self._columns + begin.min() >= 0) & (self._columns + end.max() <= width)
-        return self._rows[within], self._columns[within]
+        (rows, columns), (height, width) = tried, self.size
+        within = (rows + row.min() >= 0) & (rows + row.max() < height)
+        within &= (columns + begin.min() >= 0) & (columns + end.max() <= width)
+        return rows[within], columns[within]
 
 
 def largest_fit(room: Room, cut: Callable[[float], Cut], factor: float, smallest: float, reach: float) -> Fit:
@@ -117,25 +132,34 @@ def largest_fit(room: Room, cut: Callable[[float], Cut], factor: float, smallest
         reach: the diagonal of the shape's canvas at scale 1. A shape is at least half as long as its canvas's diagonal, so that
             one with twice the ROI's diagonal needs not be tried (nor has to be kept in memory).
     """
-    tried = min(factor, 2.0 * (math.hypot(*room.size) + 2.0) / reach)
-    found = _try(room, cut, tried)
-    if found.centres.size:
+    tried = min(factor, _largest(room, reach))
+    found = fit_at(room, cut, tried, reach)
+    if found:
         return found
     best, low, high = Fit(smallest, Cut.dot(), room.centres(Cut.dot())), min(smallest, tried), tried
     for _ in range(_STEPS):
         tried = math.sqrt(low * high)
-        found = _try(room, cut, tried)
-        if found.centres.size:
+        found = fit_at(room, cut, tried, reach)
+        if found:
             best, low = found, tried
         else:
             high = tried
     return best
 
 
-def _try(room: Room, cut: Callable[[float], Cut], factor: float) -> Fit:
+def fit_at(room: Room, cut: Callable[[float], Cut], factor: float, reach: float) -> Fit | None:
+    """The shape at one scale, or None where it does not fit anywhere. See ``largest_fit``."""
+    if factor > _largest(room, reach):
+        return None
     shape = cut(factor)
     shape = shape if shape.mask.any() else Cut.dot()
-    return Fit(factor, shape, room.centres(shape))
+    centres = room.centres(shape)
+    return Fit(factor, shape, centres) if centres.size else None
+
+
+def _largest(room: Room, reach: float) -> float:
+    """The scale beyond which nothing fits."""
+    return 2.0 * (math.hypot(*room.size) + 2.0) / reach
 
 
 def _sample(positions: Positions, phase: float) -> Positions:

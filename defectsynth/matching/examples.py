@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from defectsynth.banks import Defect, DefectBank
 from defectsynth.images import Mask, luminance, to_rgb8
+from defectsynth.masks.border import cut_offs
 from defectsynth.masks.placement import axis_of, depth_of, distance_from
 from defectsynth.statistics import elongation_of
 
@@ -42,6 +43,7 @@ class Example:
         along: where it lies along the foreground's axis, 0 to 1; None where that has none, or fills the picture.
         outside: share of its pixels that lie outside of what was found to be the product.
         at_edge: whether it touches the product's edge.
+        at_border: whether the picture's border cuts it off.
         around: brightness of its surroundings, as a fraction of full scale.
         contrast: brightness of the defect less that of its surroundings, as a fraction of full scale.
         begins: share of the contrast that is there in the outermost pixel of the mask: 1 for an outline drawn on the defect,
@@ -59,6 +61,7 @@ class Example:
     along: float | None
     outside: float
     at_edge: bool
+    at_border: bool
     around: float
     contrast: float
     begins: float
@@ -96,6 +99,7 @@ def measure_example(name: str, defect: Defect) -> Example:
         along=None if axis is None else float(axis.along(region)[row, column]),
         outside=0.0 if product is None else float((product[defect.mask != 0] == 0).mean()),
         at_edge=product is not None and bool((product[_widened(defect.mask)] == 0).any()),
+        at_border=bool(cut_offs(defect.mask)),
         around=profile.around,
         contrast=profile.contrast,
         begins=profile.begins,
