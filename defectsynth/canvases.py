@@ -7,16 +7,16 @@ import os
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from defectsynth import samples
 from defectsynth.errors import ImageError, InputError, RegionError
-from defectsynth.files import BUILTIN_PREFIX, MAX_PIXELS, list_images, read_image, read_mask
+from defectsynth.files import BUILTIN_PREFIX, MAX_PIXELS, list_images, read_form, read_image, read_mask
 from defectsynth.images import AnyImage, Mask, content_hash, resize_image, resize_mask, split_alpha
 
-__all__ = ["Canvas", "Canvases", "open_canvases"]
+__all__ = ["Canvas", "Canvases", "LastCanvas", "open_canvases"]
 
 BUILTIN_COUNT = 100
 """Pictures of each built-in product: as many as a small factory folder has."""
@@ -64,6 +64,10 @@ class Canvases(Protocol):
     def bytes_of(self, name: str) -> int:
         """Size of its file, 0 where it has none."""
 
+    @abstractmethod
+    def form_of(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape, with alpha, and type of one picture as it will be written, from its header where that says it."""
+
     def fingerprint(self) -> str:
         """16 hexadecimal digits of names and sizes, to see whether a folder is the one that a job began with."""
         listing = "\n".join(f"{name} {self.bytes_of(name)}" for name in self.names)
@@ -91,6 +95,21 @@ def open_canvases(images: str, *, roi: str | None = None, size: Size | None = No
     return _Folder(Path(images), None if roi is None else Path(roi), size, max_pixels)
 
 
+class LastCanvas:
+    """Loads canvases and keeps the last one, for work that takes all pictures of one canvas in turn."""
+
+    def __init__(self, canvases: Canvases) -> None:
+        self._canvases = canvases
+        self._last: Canvas | None = None
+
+    def load(self, name: str) -> Canvas:
+        """The canvas of this name; raises what ``Canvases.load`` raises."""
+        if self._last is None or self._last.name != name:
+            self._last = None  # two large pictures are not held at a time
+            self._last = self._canvases.load(name)
+        return self._last
+
+
 class _Builtin(Canvases):
     def __init__(self, product: str, shape: Size) -> None:
         products = list(samples.PRODUCTS) if product == "all" else [product]
@@ -104,6 +123,9 @@ class _Builtin(Canvases):
 
     def bytes_of(self, name: str) -> int:
         return 0
+
+    def form_of(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        return (*self._shape, 3), np.dtype(np.uint8)
 
     def load(self, name: str) -> Canvas:
         product, _, index = name.partition("/")
@@ -120,6 +142,10 @@ class _Folder(Canvases):
 
     def bytes_of(self, name: str) -> int:
         return (self._folder / name).stat().st_size
+
+    def form_of(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        shape, dtype = read_form(self._folder / name, max_pixels=self._max_pixels)
+        return (*(self._size or shape[:2]), *shape[2:]), dtype
 
     def load(self, name: str) -> Canvas:
         whole = read_image(self._folder / name, max_pixels=self._max_pixels)

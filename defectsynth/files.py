@@ -10,8 +10,10 @@ import errno
 import io
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -24,16 +26,20 @@ __all__ = [
     "BUILTIN_PREFIX",
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "PNG_LEVEL",
     "binary_mask",
+    "decode_image",
     "encode_image",
     "find_images",
     "list_images",
     "lossless_suffix",
+    "read_form",
     "read_image",
     "read_mask",
     "storage_error",
     "write_bytes",
     "write_image",
+    "write_parts",
 ]
 
 BUILTIN_PREFIX = "builtin:"
@@ -42,6 +48,8 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".
 _FIRST_GREY = 32  # a mask file whose values are all smaller holds labels, not grey levels
 MAX_PIXELS = 178_956_970
 """Largest picture that is decoded (Pillow's own limit); a header that claims more is refused before any memory is taken."""
+PNG_LEVEL = 1
+"""The default of ``encode_image``: the fast end, where little is left to gain on photographs."""
 
 
 def list_images(folder: Path, what: str = "image") -> list[Path]:
@@ -100,6 +108,17 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> AnyImage:
         raise ImageError(f"picture {str(path)!r} is damaged ({error}): remove it or save it again") from None
 
 
+def read_form(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of what ``read_image`` gives, from the file's header where that says it; raises what that raises."""
+    if path.suffix.lower() not in (".npy", ".tif", ".tiff"):
+        with suppress(OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError), Image.open(path) as picture:
+            channels = {"1": 1, "L": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(picture.mode)
+            if channels is not None and not _needs_opencv(path, picture):
+                return (picture.height, picture.width, channels), np.dtype(np.uint8)
+    image = read_image(path, max_pixels=max_pixels)
+    return image.shape, image.dtype
+
+
 def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS) -> Mask:
     """One mask file as ``(H, W)`` uint8, 0 or 255; see ``binary_mask``."""
     return binary_mask(read_image(path, max_pixels=max_pixels))
@@ -122,14 +141,25 @@ def write_image(path: Path, image: AnyImage) -> None:
     write_bytes(path, encode_image(image, path.suffix.lower()))
 
 
-def encode_image(image: AnyImage, suffix: str) -> bytes:
-    """The bytes of a picture file; the same bytes for the same image."""
+def encode_image(image: AnyImage, suffix: str, *, png_level: int = PNG_LEVEL, quality: int | None = None) -> bytes:
+    """The bytes of a picture file; the same bytes for the same image and the same version of OpenCV.
+
+    Args:
+        image: the picture.
+        suffix: ``.png``, ``.npy``, ``.jpg``, ...
+        png_level: of PNG, 0 to 9. 0 does not compress. 1 is OpenCV's own setting for speed: one filter for all rows, and of
+            what zlib does only runs and Huffman codes. From 2 on it is zlib's level, with a filter for each row.
+        quality: of JPEG and WebP, 1 to 100; None is 95 for JPEG, and lossless for WebP.
+
+    Raises:
+        StorageError: the format is unknown, or cannot hold the image.
+    """
     if suffix == ".npy":
         return _npy_bytes(image)
     planes = image if image.ndim == 3 else image[:, :, None]
     channels = planes.shape[2]
     if channels == 2:
-        return _encode_gray_alpha(planes, suffix)
+        return _encode_gray_alpha(planes, suffix, png_level)
     if channels not in (1, 3, 4) or image.dtype == np.float32:
         raise StorageError(f"an image {image.shape} {image.dtype} does not fit into {suffix}: write it as .npy")
     if suffix not in IMAGE_SUFFIXES:
@@ -138,10 +168,36 @@ def encode_image(image: AnyImage, suffix: str) -> bytes:
         )
     if channels >= 3:
         planes = cv2.cvtColor(planes, cv2.COLOR_RGB2BGR if channels == 3 else cv2.COLOR_RGBA2BGRA)
-    done, encoded = cv2.imencode(suffix, np.ascontiguousarray(planes))
+    done, encoded = cv2.imencode(suffix, np.ascontiguousarray(planes), _encoder_settings(suffix, png_level, quality))
     if not done:
         raise StorageError(f"an image {image.shape} {image.dtype} cannot be encoded as {suffix}: write it as .png")
     return encoded.tobytes()
+
+
+def _encoder_settings(suffix: str, png_level: int, quality: int | None) -> list[int]:
+    """OpenCV's parameters. PNG level 1 has none: OpenCV is faster by itself than with any level that it is given."""
+    if suffix == ".png" and png_level != PNG_LEVEL:
+        no_filter = [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE] if hasattr(cv2, "IMWRITE_PNG_FILTER") else []
+        return [cv2.IMWRITE_PNG_COMPRESSION, png_level, *(no_filter if png_level == 0 else [])]
+    if suffix in (".jpg", ".jpeg") and quality is not None:
+        return [cv2.IMWRITE_JPEG_QUALITY, quality]
+    if suffix == ".webp" and quality is not None:
+        return [cv2.IMWRITE_WEBP_QUALITY, quality]
+    return []
+
+
+def decode_image(data: bytes, name: str) -> AnyImage:
+    """The picture in the bytes of a file that OpenCV reads, as it lies there (no EXIF rotation); ``name`` is for the message.
+
+    Raises:
+        ImageError: it cannot be decoded.
+    """
+    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if image is None:
+        raise ImageError(f"picture {name!r} is damaged or of a kind that cannot be read: save it again as PNG")
+    if image.ndim == 3 and image.shape[2] in (3, 4):
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    return check_image(image, f"picture {name!r}")
 
 
 def lossless_suffix(image: AnyImage) -> str:
@@ -157,15 +213,30 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         StorageError: the disk is full or the folder cannot be written; nothing half-written is left.
     """
+    write_parts(path, (data,))
+
+
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """The same for a file that is too large to hold in memory; raises the same."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
+        with _created(temporary) as file:
+            for part in parts:
+                file.write(part)
         temporary.replace(path)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
         raise storage_error(path, error) from None
+
+
+def _created(path: Path) -> BinaryIO:
+    """A new file; its folder is made where it is missing (most files have theirs, and looking costs as much as making)."""
+    try:
+        return path.open("wb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
@@ -208,12 +279,7 @@ def _read_with_pillow(picture: Image.Image) -> AnyImage:
 
 
 def _read_with_opencv(path: Path) -> AnyImage:
-    image = cv2.imdecode(np.frombuffer(path.read_bytes(), dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise ImageError(f"picture {str(path)!r} is damaged or of a kind that cannot be read: save it again as PNG")
-    if image.ndim == 3 and image.shape[2] in (3, 4):
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
-    return check_image(image, f"picture {str(path)!r}")
+    return decode_image(path.read_bytes(), str(path))
 
 
 def _read_npy(path: Path, max_pixels: int) -> AnyImage:
@@ -229,9 +295,9 @@ def _npy_bytes(image: AnyImage) -> bytes:
     return buffer.getvalue()
 
 
-def _encode_gray_alpha(planes: AnyImage, suffix: str) -> bytes:
+def _encode_gray_alpha(planes: AnyImage, suffix: str, png_level: int) -> bytes:
     if planes.dtype != np.uint8 or suffix != ".png":
         raise StorageError(f"a two-channel {planes.dtype} image does not fit into {suffix}: write it as .npy")
     buffer = io.BytesIO()
-    Image.fromarray(planes, mode="LA").save(buffer, format="PNG", compress_level=1)
+    Image.fromarray(planes, mode="LA").save(buffer, format="PNG", compress_level=png_level)
     return buffer.getvalue()

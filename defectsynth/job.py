@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from defectsynth.banks import NormalBank
+from defectsynth.banks import CACHE_BYTES, DefectBank, MaskBank, NormalBank, TextureBank
 from defectsynth.canvases import Canvases, open_canvases
+from defectsynth.encoding import QUALITY, Encoding, ImageFormat
 from defectsynth.errors import InputError, SourceError, StorageError
-from defectsynth.files import BUILTIN_PREFIX, MAX_PIXELS
-from defectsynth.images import AnyImage
+from defectsynth.files import BUILTIN_PREFIX, MAX_PIXELS, PNG_LEVEL
+from defectsynth.images import AnyImage, Box
 from defectsynth.masks.control import count_pieces
 from defectsynth.plugins import missing_plugins
 from defectsynth.recipe import Recipe
@@ -47,6 +48,10 @@ class Job(Spec):
         size: ``(H, W)``, or None for each picture's own.
         train_fraction: share of the normal pictures that go to ``train/good`` as they are; the others are painted on.
         max_pixels: larger picture files are refused.
+        image_format: ``png``; or ``jpg`` or ``webp``, which lose pixels. Masks are PNG whatever it says.
+        png_level: 0 to 9, with ``png`` only (``files.encode_image``); None for 1.
+        quality: 1 to 100, with ``jpg`` and ``webp`` only; None for 95.
+        lossless: whether the files hold every pixel as it was painted: with ``png`` and nothing else; follows by itself.
         imports: modules and files with the recipe's own kinds (``plugins.py``), for worker processes; the caller has imported
             them already.
         canvases: fingerprint of the normal pictures' names and sizes; filled in by ``render``.
@@ -65,32 +70,71 @@ class Job(Spec):
     size: tuple[int, int] | None = None
     train_fraction: float = Field(default=0.5, ge=0.0, lt=1.0)
     max_pixels: int = Field(default=MAX_PIXELS, ge=1)
+    image_format: ImageFormat = "png"
+    png_level: int | None = Field(default=None, ge=0, le=9)
+    quality: int | None = Field(default=None, ge=1, le=100)
+    lossless: bool = True
     imports: tuple[str, ...] = ()
     canvases: str = ""
     recipe: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_encoding(cls, values: Any) -> Any:
+        """The bytes follow from what is written down, so a default is written down; an option of no effect is a mistake."""
+        if not isinstance(values, dict):
+            return values
+        lossless = values.get("image_format", "png") == "png"
+        option, default, other = ("png_level", PNG_LEVEL, "quality") if lossless else ("quality", QUALITY, "png_level")
+        chosen = values.get("image_format", "png")
+        if values.get(other) is not None:
+            raise ValueError(f"{other} is {values[other]} but image_format is {chosen}, which has {option}: leave {other} out")
+        if values.get("lossless") not in (None, lossless):
+            raise ValueError(f"lossless is {values['lossless']} but image_format is {chosen}: leave lossless out")
+        return {**values, option: default if values.get(option) is None else values[option], "lossless": lossless}
+
+    @property
+    def encoding(self) -> Encoding:
+        """What its pictures are written as."""
+        level = PNG_LEVEL if self.png_level is None else self.png_level
+        return Encoding(self.image_format, level, QUALITY if self.quality is None else self.quality)
 
     def open_canvases(self) -> Canvases:
         """The normal pictures."""
         return open_canvases(self.images, roi=self.roi, size=self.size, max_pixels=self.max_pixels)
 
-    def synthesizer(self, recipe: Recipe, *, guard: bool = True) -> AnomalySynthesizer:
-        """The synthesizer; banks that the recipe does not need are not opened, but must be there."""
+    def synthesizer(self, recipe: Recipe, *, guard: bool = True, cache_bytes: int = CACHE_BYTES) -> AnomalySynthesizer:
+        """The synthesizer; banks that the recipe does not need are not opened, but must be there.
+
+        Args:
+            recipe: what may be drawn.
+            guard: whether to refuse sources that share a picture with ``exclude``.
+            cache_bytes: decoded pixels that each bank of files keeps.
+
+        Raises:
+            DefectSynthError: a folder is missing, or see ``AnomalySynthesizer``.
+        """
         textures = None if self.textures is None or self.textures.startswith(BUILTIN_PREFIX) else self.textures
         for folder in (textures, self.defects, self.masks, *(self.exclude if guard else ())):
             if folder is not None and not Path(folder).is_dir():
                 raise SourceError(f"source folder {folder!r} does not exist: check the path")
         return AnomalySynthesizer(
             recipe,
-            textures=self.textures if "textures" in recipe.needs else None,
-            defects=self.defects if "defects" in recipe.needs else None,
-            masks=self.masks if "masks" in recipe.needs else None,
-            normals=self._normals() if "normals" in recipe.needs else None,
+            textures=self._textures(cache_bytes) if "textures" in recipe.needs else None,
+            defects=DefectBank(self.defects, cache_bytes=cache_bytes) if self.defects and "defects" in recipe.needs else None,
+            masks=MaskBank(self.masks, cache_bytes=cache_bytes) if self.masks and "masks" in recipe.needs else None,
+            normals=self._normals(cache_bytes) if "normals" in recipe.needs else None,
             seed=self.seed,
             white=self.white,
             exclude=self.exclude if guard else (),
         )
 
-    def _normals(self) -> NormalBank:
+    def _textures(self, cache_bytes: int) -> TextureBank | str | None:
+        if self.textures is None or self.textures.startswith(BUILTIN_PREFIX):
+            return self.textures
+        return TextureBank(self.textures, cache_bytes=cache_bytes)
+
+    def _normals(self, cache_bytes: int) -> NormalBank:
         """The job's own normal pictures, as a source of patches."""
         canvases = self.open_canvases()
 
@@ -98,7 +142,7 @@ class Job(Spec):
             canvas = canvases.load(name)
             return canvas.image, canvas.hash
 
-        return NormalBank(canvases.names, read=read)
+        return NormalBank(canvases.names, read=read, cache_bytes=cache_bytes)
 
     def tasks(self, canvases: Canvases) -> list[Task]:
         """What is to be written: normal pictures of ``train/good``, then the labelled ones of ``test``.
@@ -183,19 +227,24 @@ def read_manifest(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         StorageError: the file is missing, or a line before the last is damaged.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise StorageError(f"manifest {str(path)!r} is not text ({error}): render again") from None
-    except OSError as error:
-        raise StorageError(f"manifest {str(path)!r} cannot be read ({error.strerror}): is this a rendered dataset?") from None
     seen: set[tuple[str, int]] = set()
-    for number, text in enumerate(lines[:-1], start=1):  # the last entry is empty, or a line without its end
+    for number, text in enumerate(_whole_lines(path), start=1):
         line = _parse_line(text, f"line {number} of manifest {str(path)!r}")
         if (line["split"], line["number"]) in seen:
             raise StorageError(f"line {number} of manifest {str(path)!r} lists {line['file']!r} again: render again")
         seen.add((line["split"], line["number"]))
         yield line
+
+
+def _whole_lines(path: Path) -> Iterator[str]:
+    """The lines that have an end."""
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            yield from (text for text in file if text.endswith("\n"))
+    except UnicodeDecodeError as error:
+        raise StorageError(f"manifest {str(path)!r} is not text ({error}): render again") from None
+    except OSError as error:
+        raise StorageError(f"manifest {str(path)!r} cannot be read ({error.strerror}): is this a rendered dataset?") from None
 
 
 def _parse_line(text: str, where: str) -> dict[str, Any]:
@@ -222,11 +271,18 @@ def measured(sample: AnomalySample) -> dict[str, Any]:
     ``area`` (of the picture's), ``pixels``, ``components``, ``plan``, and ``pieces``: kind, box
     ``[top, left, bottom, right]`` and pixels of each connected piece.
     """
-    pixels = int(np.count_nonzero(sample.mask))
+    pixels, pieces = int(np.count_nonzero(sample.mask)), sample.piece_sizes()
     return {
         "area": round(pixels / sample.mask.size, 8),
         "pixels": pixels,
-        "components": count_pieces(sample.mask),
-        "pieces": [{"kind": piece.kind, "box": list(piece.box), "pixels": piece.pixels} for piece in sample.pieces()],
+        "components": _components(sample, pixels, pieces),
+        "pieces": [{"kind": kind, "box": list(box), "pixels": inside} for kind, box, inside in pieces],
         "plan": sample.plan.to_dict(),
     }
+
+
+def _components(sample: AnomalySample, pixels: int, pieces: list[tuple[str, Box, int]]) -> int:
+    """8-connected pieces of the mask; those of a single defect have been counted already."""
+    if len(sample.plan.anomalies) <= 1 and pixels == sum(inside for _, _, inside in pieces):
+        return len(pieces)
+    return count_pieces(sample.mask)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from itertools import islice
+from itertools import groupby, islice
 from multiprocessing import connection
 from typing import Any, TypeVar
 
@@ -25,8 +25,9 @@ __all__ = ["available_cores", "run_tasks"]
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
 
-_CHUNK = 8  # tasks that travel together
+_CHUNK = 16  # tasks that travel together, so that sending them costs nothing; and not more, since a killed run loses them
 _AHEAD = 3  # chunks that wait for each worker
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def available_cores() -> int:
@@ -40,29 +41,50 @@ def run_tasks(
     tasks: Sequence[TaskT],
     workers: int,
     imports: Sequence[str] = (),
+    together: Callable[[TaskT], object] | None = None,
 ) -> Generator[ResultT, None, None]:
     """Results of ``make(*arguments)(task)`` for every task, as they come.
 
     With one worker everything happens in this process and in order. With more, each process calls ``make`` once; closing the
     iterator (or an exception in the caller) cancels what has not begun and waits for what has. ``imports`` are the plugins
-    whose classes ``arguments`` may hold: each process imports them before it unpickles anything else.
+    whose classes ``arguments`` may hold: each process imports them before it unpickles anything else. Tasks that follow each
+    other and for which ``together`` gives the same value go to the same process, as far as that leaves work for all.
     """
     if workers <= 1 or len(tasks) <= 1:
         function = make(*arguments)
         yield from (function(task) for task in tasks)
         return
-    yield from _run_in_processes(pickle.dumps((make, arguments)), tasks, workers, imports)
+    yield from _run_in_processes(pickle.dumps((make, arguments)), _chunks(tasks, workers, together), workers, imports)
+
+
+def _chunks(tasks: Sequence[TaskT], workers: int, together: Callable[[TaskT], object] | None) -> Iterator[list[TaskT]]:
+    """The tasks in lists of up to about ``_CHUNK``, shorter towards the end, so that no worker is left with a long one."""
+    chunk: list[TaskT] = []
+    left = len(tasks)
+    for _, group in groupby(tasks, together or id):
+        alike = list(group)
+        while alike:
+            most = max(1, min(_CHUNK, left // (2 * _AHEAD * workers)))
+            if chunk and len(chunk) + min(len(alike), most) > most * 3 // 2:
+                left -= len(chunk)
+                yield chunk
+                chunk = []
+                continue
+            chunk += alike[:most]
+            del alike[:most]
+    if chunk:
+        yield chunk
 
 
 def _run_in_processes(
-    made_from: bytes, tasks: Sequence[Any], workers: int, imports: Sequence[str]
+    made_from: bytes, chunks: Iterator[list[Any]], workers: int, imports: Sequence[str]
 ) -> Generator[Any, None, None]:
-    chunks = iter([tasks[start : start + _CHUNK] for start in range(0, len(tasks), _CHUNK)])
     executor = ProcessPoolExecutor(
         workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(imports, made_from)
     )
     try:
-        with _interrupts_ignored():  # the workers inherit it, so an interrupt while they start is the parent's alone
+        # The workers inherit both: an interrupt while they start is the parent's alone, and each computes in one thread.
+        with _interrupts_ignored(), _single_threaded():
             pending: set[Future[list[Any]]] = {executor.submit(_run_chunk, chunk) for chunk in islice(chunks, workers * _AHEAD)}
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
@@ -87,6 +109,18 @@ def _interrupts_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Processes that start inside get one BLAS thread, unless the user has said how many."""
+    ours = [name for name in _THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(ours, "1"))
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
 
 
 _function: Callable[[Any], Any] | None = None

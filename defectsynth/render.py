@@ -8,28 +8,39 @@
     OUT/skipped.jsonl       with on_error="skip": the pictures that could not be made, and why
 
 While it runs, finished lines are kept in ``manifest.partial.jsonl``; the last step sorts them and renames.
+
+Each worker process reads, paints, encodes and writes whole pictures: these overlap between processes, and nothing but a line
+of text travels. (A thread in each process that encodes and writes was tried; it costs more than it hides.) Of a finished
+picture memory holds only where its line lies.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from defectsynth.errors import DefectSynthError, StorageError
-from defectsynth.files import BUILTIN_PREFIX, storage_error, write_bytes, write_image
-from defectsynth.formats.mvtec import NORMAL_KIND, mask_path, write_mvtec
+from defectsynth.canvases import Canvas, Canvases, LastCanvas
+from defectsynth.encoding import digest
+from defectsynth.errors import DefectSynthError, ImageError, StorageError
+from defectsynth.files import BUILTIN_PREFIX, storage_error, write_bytes, write_image, write_parts
+from defectsynth.formats.mvtec import NORMAL_KIND, mask_path, write_encoded
+from defectsynth.images import AnyImage, Mask
 from defectsynth.job import JOB_FILE, MANIFEST_FILE, RECIPE_FILE, Job, Task, measured, read_job, read_manifest, recipe_hash
+from defectsynth.ledger import Entry, Ledger, Line
 from defectsynth.plan import Plan
 from defectsynth.pool import run_tasks
 from defectsynth.preview import contact_sheet
 from defectsynth.recipe import Recipe
+from defectsynth.synthesizer import AnomalySynthesizer
 
 __all__ = ["RenderReport", "render"]
 
@@ -37,9 +48,10 @@ PARTIAL_FILE = "manifest.partial.jsonl"
 SKIPPED_FILE = "skipped.jsonl"
 PREVIEW_FILE = "preview.png"
 PREVIEW_SAMPLES = 12
+CACHE_BYTES = 96 * 2**20
+"""Decoded pixels that each bank of a process keeps: about 500 textures of 256 x 256."""
 
 OnError = Literal["stop", "skip"]
-Line = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -93,51 +105,79 @@ def render(
         progress: called with (pictures done, pictures in all).
 
     Raises:
+        ImageError: ``job.image_format`` is ``jpg`` or ``webp`` and cannot hold a normal picture; nothing was written.
         DefectSynthError: see ``errors.py``; whatever was written before stays, and ``resume`` goes on from there.
     """
     started = perf_counter()
     canvases = job.open_canvases()
     job = job.model_copy(update={"canvases": canvases.fingerprint(), "recipe": recipe_hash(recipe)})
     _refuse_overlap(out, job)
-    job.synthesizer(recipe)  # every error of the recipe, its banks and the leakage guard before anything is written
+    # Every error of the recipe, its banks and the leakage guard comes before anything is written.
+    synthesizer = job.synthesizer(recipe, cache_bytes=CACHE_BYTES)
+    _check_encoding(job, canvases)
     _prepare(out, job, recipe, resume, overwrite)
     tasks = job.tasks(canvases)
-    finished = _finished(out) if resume else {}
-    open_tasks = [task for task in tasks if (task.split, task.number) not in finished]
-    resumed = len(tasks) - len(open_tasks)
     skipped: list[Line] = []
-    results = run_tasks(_Renderer, (job, recipe, out, on_error), open_tasks, workers, job.imports)
     try:
-        with _open_partial(out, finished) as partial:
-            for done, line in enumerate(results, start=resumed + 1):
-                if "error" in line:
-                    skipped.append(line)
-                else:
-                    finished[line["split"], line["number"]] = line
-                    partial.write(_dump(line))
-                    partial.flush()
-                if progress:
-                    progress(done, len(tasks))
+        with Ledger(out / PARTIAL_FILE, _finished(out) if resume else ()) as ledger:
+            resumed = len(ledger)
+            open_tasks = [task for task in tasks if (task.split, task.number) not in ledger]
+            with closing(_results(job, recipe, out, on_error, open_tasks, workers)) as results:
+                for done, result in enumerate(results, start=resumed + 1):
+                    if isinstance(result, Entry):
+                        ledger.add(result)
+                    else:
+                        skipped.append(result)
+                    if progress:
+                        progress(done, len(tasks))
+            _finish(out, tasks, ledger, skipped, _preview(synthesizer, canvases, tasks, ledger))
+        (out / PARTIAL_FILE).unlink(missing_ok=True)
     except OSError as error:
         raise storage_error(out, error) from None
-    finally:
-        results.close()
-    _finish(out, job, recipe, tasks, finished, skipped)
-    return _report(out, finished, skipped, resumed, perf_counter() - started)
+    return _report(out, ledger.kinds, len(skipped), resumed, perf_counter() - started)
+
+
+def _check_encoding(job: Job, canvases: Canvases) -> None:
+    """Whether the format can hold every normal picture, before anything is written; a damaged one is named in its turn."""
+    for name in canvases.names if not job.lossless else ():
+        form = _form(canvases, name)
+        if form is not None:
+            job.encoding.check(*form, f"normal picture {name!r}")
+
+
+def _form(canvases: Canvases, name: str) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
+    try:
+        return canvases.form_of(name)
+    except ImageError:
+        return None
+
+
+def _results(
+    job: Job, recipe: Recipe, out: Path, on_error: OnError, tasks: list[Task], workers: int
+) -> Generator[Entry | Line, None, None]:
+    """What became of every task; all tasks of a canvas in turn, so that it is decoded about once."""
+    by_canvas = sorted(tasks, key=_canvas_of)
+    return run_tasks(_Renderer, (job, recipe, out, on_error), by_canvas, workers, job.imports, _canvas_of)
+
+
+def _canvas_of(task: Task) -> tuple[str, str]:
+    return task.split, task.canvas
 
 
 class _Renderer:
     """Makes and writes the picture of one task; lives in a worker process."""
 
     def __init__(self, job: Job, recipe: Recipe, out: Path, on_error: OnError) -> None:
-        self._canvases = job.open_canvases()
-        self._synthesizer = job.synthesizer(recipe, guard=False)
+        self._canvases = LastCanvas(job.open_canvases())
+        self._synthesizer = job.synthesizer(recipe, guard=False, cache_bytes=CACHE_BYTES)
+        self._encoding = job.encoding
+        self._plain: tuple[str, bytes] | None = None  # the last canvas as it is, encoded: many pictures stay normal
         self._out, self._on_error = out, on_error
 
-    def __call__(self, task: Task) -> Line:
-        """The manifest line of the picture that was written, or the error that kept it from being made."""
+    def __call__(self, task: Task) -> Entry | Line:
+        """The entry of the picture that was written, or the error that kept it from being made."""
         try:
-            return self._write(task)
+            return Entry.of(self._write(task))
         except StorageError:
             raise
         except DefectSynthError as error:
@@ -147,16 +187,27 @@ class _Renderer:
 
     def _write(self, task: Task) -> Line:
         canvas = self._canvases.load(task.canvas)
-        line: Line = {"file": "", "split": task.split, "number": task.number, "kind": NORMAL_KIND}
-        line |= {"normal": canvas.name, "normal_hash": canvas.hash}
         if task.split == "train":
-            path = write_mvtec(self._out, "train", NORMAL_KIND, task.stem, canvas.with_alpha(canvas.image))
-            return line | {"file": path.relative_to(self._out).as_posix()}
+            return self._write_picture(task, canvas, NORMAL_KIND, canvas.image, None)
         sample = self._synthesizer(canvas.image, index=task.number, roi=canvas.roi)
         mask = sample.mask if sample.is_anomalous else None
-        kind = sample.plan.kind
-        path = write_mvtec(self._out, "test", kind, task.stem, canvas.with_alpha(sample.image), mask)
-        return line | {"file": path.relative_to(self._out).as_posix(), "kind": kind, **measured(sample)}
+        return self._write_picture(task, canvas, sample.plan.kind, sample.image, mask) | measured(sample)
+
+    def _write_picture(self, task: Task, canvas: Canvas, kind: str, painted: AnyImage, mask: Mask | None) -> Line:
+        image = canvas.with_alpha(painted)
+        name = f"{task.stem}{self._encoding.suffix(image)}"
+        encoded = self._encoded(canvas, image, is_normal=mask is None)
+        write_encoded(self._out, task.split, kind, name, encoded, mask)
+        line: Line = {"file": f"{task.split}/{kind}/{name}", "split": task.split, "number": task.number, "kind": kind}
+        line |= {"normal": canvas.name, "normal_hash": canvas.hash}
+        return line if self._encoding.lossless else line | {"file_hash": digest(encoded), "image_hash": digest(image)}
+
+    def _encoded(self, canvas: Canvas, image: AnyImage, is_normal: bool) -> bytes:
+        if not is_normal:
+            return self._encoding.encode(image)
+        if self._plain is None or self._plain[0] != canvas.name:
+            self._plain = canvas.name, self._encoding.encode(image)
+        return self._plain[1]
 
 
 # --- the folder -----------------------------------------------------------------------------------------------------------
@@ -233,11 +284,11 @@ def _delete_dataset(out: Path) -> None:
             entry.unlink()
 
 
-def _finished(out: Path) -> dict[tuple[str, int], Line]:
-    """The lines of an earlier run whose files are there."""
+def _finished(out: Path) -> Iterator[Entry]:
+    """The entries of an earlier run whose files are there."""
     path = next((out / name for name in (MANIFEST_FILE, PARTIAL_FILE) if (out / name).is_file()), None)
-    lines = [] if path is None else list(read_manifest(path))
-    return {(line["split"], line["number"]): line for line in lines if _is_written(out, line)}
+    lines = () if path is None else read_manifest(path)
+    return (Entry.of(line) for line in lines if _is_written(out, line))
 
 
 def _is_written(out: Path, line: Line) -> bool:
@@ -245,49 +296,31 @@ def _is_written(out: Path, line: Line) -> bool:
     return picture.is_file() and (line["kind"] == NORMAL_KIND or mask_path(out, line["kind"], picture.stem).is_file())
 
 
-def _open_partial(out: Path, finished: dict[tuple[str, int], Line]) -> IO[str]:
-    """The file that takes finished lines; begun anew with those of an earlier run, so that a torn last line is gone."""
-    write_bytes(out / PARTIAL_FILE, "".join(_dump(line) for line in finished.values()).encode())
-    return (out / PARTIAL_FILE).open("a", encoding="utf-8")
-
-
-def _finish(
-    out: Path, job: Job, recipe: Recipe, tasks: list[Task], finished: dict[tuple[str, int], Line], skipped: list[Line]
-) -> None:
-    in_order = [finished[task.split, task.number] for task in tasks if (task.split, task.number) in finished]
-    preview = _preview(job, recipe, in_order)
+def _finish(out: Path, tasks: list[Task], ledger: Ledger, skipped: list[Line], preview: AnyImage | None) -> None:
     if preview is not None:
         write_image(out / PREVIEW_FILE, preview)
     if skipped:
         ordered = sorted(skipped, key=lambda line: (line["split"], line["number"]))
-        write_bytes(out / SKIPPED_FILE, "".join(_dump(line) for line in ordered).encode())
+        write_parts(out / SKIPPED_FILE, (json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in ordered))
     else:
         (out / SKIPPED_FILE).unlink(missing_ok=True)
-    write_bytes(out / MANIFEST_FILE, "".join(_dump(line) for line in in_order).encode())
-    (out / PARTIAL_FILE).unlink(missing_ok=True)
+    write_parts(out / MANIFEST_FILE, ledger.texts((task.split, task.number) for task in tasks))
 
 
-def _preview(job: Job, recipe: Recipe, lines: list[Line]) -> np.ndarray[Any, Any] | None:
+def _preview(
+    synthesizer: AnomalySynthesizer, canvases: Canvases, tasks: list[Task], ledger: Ledger
+) -> np.ndarray[Any, Any] | None:
     """A contact sheet of the first defects, painted again from their plans."""
-    canvases, synthesizer = job.open_canvases(), job.synthesizer(recipe, guard=False)
+    keys = ((task.split, task.number) for task in tasks)
+    anomalous = (key for key in keys if key in ledger and ledger.kind(key) != NORMAL_KIND)
     samples = []
-    for line in [line for line in lines if line["kind"] != NORMAL_KIND][:PREVIEW_SAMPLES]:
+    for text in ledger.texts(islice(anomalous, PREVIEW_SAMPLES)):
+        line = json.loads(text)
         canvas = canvases.load(line["normal"])
         samples.append(synthesizer.paint(canvas.image, Plan.from_dict(line["plan"]), roi=canvas.roi))
     return contact_sheet(samples) if samples else None
 
 
-def _dump(line: Line) -> str:
-    return json.dumps(line, separators=(",", ":")) + "\n"
-
-
-def _report(
-    out: Path, finished: dict[tuple[str, int], Line], skipped: list[Line], resumed: int, seconds: float
-) -> RenderReport:
-    kinds: dict[str, int] = {}
-    for line in finished.values():
-        kinds[line["kind"]] = kinds.get(line["kind"], 0) + 1
+def _report(out: Path, kinds: dict[str, int], skipped: int, resumed: int, seconds: float) -> RenderReport:
     anomalous = sum(number for kind, number in kinds.items() if kind != NORMAL_KIND)
-    return RenderReport(
-        str(out), len(finished), anomalous, resumed, len(skipped), round(seconds, 3), dict(sorted(kinds.items()))
-    )
+    return RenderReport(str(out), sum(kinds.values()), anomalous, resumed, skipped, round(seconds, 3), kinds)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.images import AnyImage, Box, Mask
+from defectsynth.images import AnyImage, Box, Mask, bounding_box
 
 if TYPE_CHECKING:
-    from defectsynth.plan import Plan
+    from defectsynth.plan import AnomalyPlan, Plan
 
 __all__ = ["AnomalySample", "Piece"]
 
@@ -67,18 +68,43 @@ class AnomalySample:
     def pieces(self) -> list[Piece]:
         """The 8-connected pieces of every defect, as far as it lies on top, in the order of ``plan.anomalies``."""
         return [
-            Piece(anomaly.kind, number, box, mask)
-            for number, anomaly in enumerate(self.plan.anomalies)
-            for box, mask in _connected(self.kinds == number + 1)
+            Piece(anomaly.kind, number, box, (labels == label).view(np.uint8) * np.uint8(255))
+            for number, anomaly, found in self._components()
+            for box, label, _, labels in found
         ]
 
+    def piece_sizes(self) -> list[tuple[str, Box, int]]:
+        """Kind, box and pixels of each of ``pieces()``, in the same order, without its mask."""
+        return [(anomaly.kind, box, pixels) for _, anomaly, found in self._components() for box, _, pixels, _ in found]
 
-def _connected(where: npt.NDArray[np.bool_]) -> list[tuple[Box, Mask]]:
-    """Box and mask of each 8-connected piece, from top to bottom."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(where.view(np.uint8), connectivity=8)
-    found: list[tuple[Box, Mask]] = []
-    for label in range(1, count):
-        left, top, width, height = (int(value) for value in stats[label, :4])
-        inside = labels[top : top + height, left : left + width] == label
-        found.append(((top, left, top + height, left + width), inside.view(np.uint8) * np.uint8(255)))
-    return found
+    def _components(self) -> Iterator[tuple[int, AnomalyPlan, list[_Component]]]:
+        return ((number, anomaly, _connected(self.kinds == number + 1)) for number, anomaly in enumerate(self.plan.anomalies))
+
+
+class _Component(NamedTuple):
+    """One connected piece: its box, its label, its pixels, and the labels in its box."""
+
+    box: Box
+    label: int
+    pixels: int
+    labels: AnyImage
+
+
+def _connected(where: npt.NDArray[np.bool_]) -> list[_Component]:
+    """The 8-connected pieces, from top to bottom; only the rectangle around all of them is looked at."""
+    around = bounding_box(where)
+    if around is None:
+        return []
+    row, column = around[0] & ~1, around[1] & ~1  # OpenCV numbers pieces by blocks of 2 x 2: keep to those of the picture
+    window = where[row : around[2], column : around[3]].view(np.uint8)
+    small = ((window.shape[0] + 1) // 2) * ((window.shape[1] + 1) // 2) < 2**16  # there are no more pieces than blocks
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(window, connectivity=8, ltype=cv2.CV_16U if small else cv2.CV_32S)
+    return [
+        _Component(
+            (row + top, column + left, row + top + height, column + left + width),
+            label,
+            pixels,
+            labels[top : top + height, left : left + width],
+        )
+        for label, (left, top, width, height, pixels) in enumerate(stats[1:].tolist(), start=1)
+    ]

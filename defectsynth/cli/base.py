@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from defectsynth.encoding import ImageFormat
 from defectsynth.errors import InputError
 from defectsynth.files import BUILTIN_PREFIX, MAX_PIXELS
 from defectsynth.job import Job
@@ -62,6 +63,9 @@ def job_of(
     train_fraction: float,
     max_pixels: int,
     imports: tuple[str, ...],
+    image_format: ImageFormat = "png",
+    png_level: int | None = None,
+    quality: int | None = None,
 ) -> Job:
     """The job of the options, with absolute folders; raises ``InputError`` where one breaks a rule."""
     try:
@@ -79,6 +83,9 @@ def job_of(
             train_fraction=train_fraction,
             max_pixels=max_pixels,
             imports=imports,
+            image_format=image_format,
+            png_level=png_level,
+            quality=quality,
         )
     except ValidationError as error:
         raise InputError(describe(error, Job)) from None

@@ -56,6 +56,14 @@ class FormatChoice(str, Enum):
     mvtec = "mvtec"
 
 
+class ImageFormatChoice(str, Enum):
+    """What pictures are written as."""
+
+    png = "png"
+    jpg = "jpg"
+    webp = "webp"
+
+
 def render(
     out: Annotated[Path, typer.Option(help="The dataset's folder: new, or empty.")],
     images: Images = "builtin:disc",
@@ -83,6 +91,13 @@ def render(
         float,
         typer.Option(min=0, max=0.999, help="Share of the normal pictures that go to train/good; the others are painted on."),
     ] = 0.5,
+    image_format: Annotated[
+        ImageFormatChoice, typer.Option(help="Of pictures: png is lossless, jpg and webp lose pixels. Masks are always PNG.")
+    ] = ImageFormatChoice.png,
+    png_level: Annotated[
+        int | None, typer.Option(min=0, max=9, help="Compression of PNG pictures, 0 (none) to 9; 1 if not given.")
+    ] = None,
+    quality: Annotated[int | None, typer.Option(min=1, max=100, help="Of JPEG and WebP pictures; 95 if not given.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Folder that no anomaly source may share a picture with.")] = None,
     workers: Workers = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that began in --out.")] = False,
@@ -101,7 +116,10 @@ def render(
     if normal_fraction is not None or chosen.normal_fraction == 0:
         chosen = chosen.model_copy(update={"normal_fraction": DATASET_NORMALS if normal_fraction is None else normal_fraction})
     chosen = chosen.with_settings(settings or [])
-    job = job_of(images, roi, textures, defects, masks, exclude, count, seed, size, white, train_fraction, max_pixels, modules)
+    job = job_of(
+        images, roi, textures, defects, masks, exclude, count, seed, size, white, train_fraction, max_pixels, modules,
+        image_format.value, png_level, quality,
+    )  # fmt: skip
     with progress_bar("rendering") as report:
         result = render_dataset(
             job,

@@ -13,11 +13,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from defectsynth.encoding import LOSSLESS, Encoding
 from defectsynth.errors import ImageError
-from defectsynth.files import find_images, list_images, lossless_suffix, read_image, read_mask, write_image
+from defectsynth.files import find_images, list_images, read_image, read_mask, write_bytes, write_image
 from defectsynth.images import AnyImage, Mask, split_alpha
 
-__all__ = ["NORMAL_KIND", "LabelledPicture", "mask_path", "read_defects", "read_labelled", "read_mvtec", "write_mvtec"]
+__all__ = [
+    "NORMAL_KIND",
+    "LabelledPicture",
+    "mask_path",
+    "read_defects",
+    "read_labelled",
+    "read_mvtec",
+    "write_encoded",
+    "write_mvtec",
+]
 
 NORMAL_KIND = "good"
 
@@ -89,21 +99,33 @@ def read_labelled(picture: LabelledPicture) -> tuple[AnyImage, Mask]:
     return image, mask
 
 
-def write_mvtec(root: Path, split: str, kind: str, stem: str, image: AnyImage, mask: Mask | None = None) -> Path:
-    """Writes one picture, and its mask if it has one; returns the picture's path.
+def write_mvtec(
+    root: Path, split: str, kind: str, stem: str, image: AnyImage, mask: Mask | None = None, encoding: Encoding = LOSSLESS
+) -> Path:
+    """Writes one picture, and its mask (always PNG) if it has one; returns the picture's path.
+
+    Raises:
+        StorageError: it cannot be written.
+        ImageError: the encoding is lossy and cannot hold the picture.
+    """
+    return write_encoded(root, split, kind, f"{stem}{encoding.suffix(image)}", encoding.encode(image), mask)
+
+
+def write_encoded(root: Path, split: str, kind: str, name: str, picture: bytes, mask: Mask | None = None) -> Path:
+    """The same for a picture that is encoded already; ``name`` is that of its file, with the suffix.
 
     The mask is written first, so that a picture which is there is complete.
     """
+    path = root / f"{split}/{kind}/{name}"
     if mask is not None:
-        write_image(mask_path(root, kind, stem), mask)
-    path = root / split / kind / f"{stem}{lossless_suffix(image)}"
-    write_image(path, image)
+        write_image(mask_path(root, kind, path.stem), mask)
+    write_bytes(path, picture)
     return path
 
 
 def mask_path(root: Path, kind: str, stem: str) -> Path:
     """Where the mask of a picture lies."""
-    return root / "ground_truth" / kind / f"{stem}_mask.png"
+    return root / f"ground_truth/{kind}/{stem}_mask.png"
 
 
 def _read_split(root: Path, split: str) -> list[LabelledPicture]:
