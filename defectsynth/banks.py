@@ -17,7 +17,18 @@ from defectsynth.errors import ImageError, PlanError, SourceError
 from defectsynth.files import binary_mask, list_images, read_image, read_mask
 from defectsynth.foreground import estimate_foreground
 from defectsynth.formats.mvtec import read_defects
-from defectsynth.images import AnyImage, Mask, check_image, content_hash, resize_image, split_alpha, to_rgb8
+from defectsynth.images import (
+    AnyImage,
+    Histogram,
+    Mask,
+    check_image,
+    content_hash,
+    histogram_of,
+    resize_image,
+    smoothed,
+    split_alpha,
+    to_rgb8,
+)
 from defectsynth.rng import Draws
 
 __all__ = ["Banks", "Defect", "DefectBank", "MaskBank", "NormalBank", "TextureBank"]
@@ -33,17 +44,27 @@ PLAN_HASH_DIGITS = 16
 """Digits of a content hash that a plan keeps: 64 bits."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TextureImage:
     """A decoded texture: ``(H, W, 3)`` uint8 RGB, and its content hash."""
 
     rgb: RGB8
     hash: str
 
+    @cached_property
+    def histogram(self) -> Histogram:
+        """See ``images.histogram_of``; counted when it is first asked for."""
+        return histogram_of(self.rgb)
+
+    @cached_property
+    def smooth(self) -> RGB8:
+        """See ``images.smoothed``; made when it is first asked for."""
+        return smoothed(self.rgb)
+
     @property
     def nbytes(self) -> int:
-        """Bytes that it takes in a cache."""
-        return self.rgb.nbytes
+        """Bytes that it takes in a cache, with its smooth copy."""
+        return 2 * self.rgb.nbytes
 
 
 @dataclass(frozen=True)
@@ -77,6 +98,7 @@ class _Cache(Generic[ValueT]):
         self._held = 0
         self._lock = Lock()
         self._values: OrderedDict[Any, ValueT] = OrderedDict()
+        self._hashes: dict[Any, str] = {}
 
     def get(self, key: Any, make: Callable[[], ValueT]) -> ValueT:
         """The value of a key, made where it is not held."""
@@ -86,12 +108,17 @@ class _Cache(Generic[ValueT]):
                 return self._values[key]
         value = make()  # outside the lock: threads may decode side by side
         with self._lock:
+            self._hashes[key] = value.hash
             if key not in self._values:
                 self._values[key] = value
                 self._held += value.nbytes
             while self._held > self._capacity and len(self._values) > 1:
                 self._held -= self._values.popitem(last=False)[1].nbytes
         return value
+
+    def hash_of(self, key: Any) -> str | None:
+        """The content hash of a value that was made, which is remembered when the value is not."""
+        return self._hashes.get(key)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process starts with an empty cache."""
@@ -136,6 +163,10 @@ class TextureBank:
     def __len__(self) -> int:
         return len(self.names)
 
+    def hash_of(self, name: str) -> str:
+        """A texture's content hash."""
+        return self._cache.hash_of(name) or self.load(name).hash
+
     def load(self, name: str) -> TextureImage:
         """A texture in its own size."""
         return self._cache.get(name, lambda: self._read(name))
@@ -179,6 +210,7 @@ class DefectBank:
         }
         self.names = sorted(self._files)
         self.kinds = sorted({picture.kind for picture in pictures})
+        self._names_of = {kind: [name for name in self.names if name.startswith(f"{kind}/")] for kind in self.kinds}
         self._cache: _Cache[Defect] = _Cache(cache_bytes)
 
     def __len__(self) -> int:
@@ -187,6 +219,14 @@ class DefectBank:
     def path(self, name: str) -> Path:
         """The picture's file."""
         return self._files[name][0]
+
+    def hash_of(self, name: str) -> str:
+        """A defect's content hash."""
+        return self._cache.hash_of(name) or self.load(name).hash
+
+    def names_of(self, kind: str) -> list[str]:
+        """The names of one of the kinds."""
+        return self._names_of[kind]
 
     def load(self, name: str) -> Defect:
         """A defect's picture and mask."""
@@ -256,6 +296,10 @@ class NormalBank:
     def __len__(self) -> int:
         return len(self.names)
 
+    def hash_of(self, name: str) -> str:
+        """A picture's content hash."""
+        return self._cache.hash_of(name) or self.load(name).hash
+
     def load(self, name: str) -> NormalImage:
         """A picture in its own size."""
         if name not in self._known:
@@ -320,6 +364,10 @@ class MaskBank:
         """Every folder that holds a mask, at any depth."""
         parents = {str(parent) for name in self.names for parent in PurePosixPath(name).parents}
         return sorted(parents - {"."})
+
+    def hash_of(self, name: str) -> str:
+        """A mask's content hash."""
+        return self._cache.hash_of(name) or self.load(name).hash
 
     def load(self, name: str) -> MaskImage:
         """A mask in its own size.
@@ -402,7 +450,7 @@ class Banks:
         bank = self.mask_bank()
         names = [name for name in bank.names if _is_below(name, folders)] if folders else bank.names
         name = names[draws.integer("name", (0, len(names) - 1))]
-        return name, bank.load(name).hash[:PLAN_HASH_DIGITS]
+        return name, bank.hash_of(name)[:PLAN_HASH_DIGITS]
 
     def mask(self, name: str, expected_hash: str) -> Mask:
         """A mask that a plan names, ``(H, W)`` 0 or 255; it must not have changed."""
@@ -414,7 +462,7 @@ class Banks:
         """A normal picture's name and the first digits of its content hash, every one as likely."""
         bank = self.normal_bank()
         name = bank.names[draws.integer("name", (0, len(bank) - 1))]
-        return name, bank.load(name).hash[:PLAN_HASH_DIGITS]
+        return name, bank.hash_of(name)[:PLAN_HASH_DIGITS]
 
     def normal(self, name: str, expected_hash: str, shape: tuple[int, int]) -> AnyImage:
         """A normal picture that a plan names, brought to ``shape``, ``(H, W, C)`` in its own type; it must not have changed."""
@@ -426,7 +474,7 @@ class Banks:
         """A texture's name and the first digits of its content hash, every one as likely."""
         bank = self.texture_bank()
         name = bank.names[draws.integer("name", (0, len(bank) - 1))]
-        return name, bank.load(name).hash[:PLAN_HASH_DIGITS]
+        return name, bank.hash_of(name)[:PLAN_HASH_DIGITS]
 
     def check_defect_kinds(self, kinds: tuple[str, ...] | None) -> None:
         """Raises ``SourceError`` for a kind that the defect bank does not have."""
@@ -440,9 +488,9 @@ class Banks:
         bank = self.defect_bank()
         wanted = list(kinds) if kinds else bank.kinds
         kind = wanted[draws.integer("kind", (0, len(wanted) - 1))]
-        names = [name for name in bank.names if name.startswith(f"{kind}/")]
+        names = bank.names_of(kind)
         name = names[draws.integer("name", (0, len(names) - 1))]
-        return name, bank.load(name).hash[:PLAN_HASH_DIGITS]
+        return name, bank.hash_of(name)[:PLAN_HASH_DIGITS]
 
     def defect(self, name: str, expected_hash: str) -> Defect:
         """A defect that a plan names; its picture must be the one that the plan was drawn from."""
@@ -454,11 +502,11 @@ class Banks:
         """The product in the picture of a defect that a plan names; None where it is not certain."""
         return self.defect(name, expected_hash).foreground
 
-    def texture(self, name: str, expected_hash: str, shape: tuple[int, int]) -> RGB8:
+    def texture(self, name: str, expected_hash: str, shape: tuple[int, int]) -> TextureImage:
         """A texture that a plan names, at most as large as ``shape``; it must be the one that the plan was drawn from."""
         texture = self.texture_bank().fitted(name, shape)
         _check_hash("texture", name, texture.hash, expected_hash)
-        return texture.rgb
+        return texture
 
 
 def _check_hash(what: str, name: str, found: str, expected: str) -> None:

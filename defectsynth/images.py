@@ -16,6 +16,7 @@ from defectsynth.errors import ImageError
 
 __all__ = [
     "AnyImage",
+    "Histogram",
     "Mask",
     "bounding_box",
     "check_image",
@@ -23,10 +24,14 @@ __all__ = [
     "convert",
     "from_float",
     "full_scale",
+    "histogram_of",
     "luminance",
     "mean_colour",
+    "positions_of",
     "resize_image",
     "resize_mask",
+    "scatter",
+    "smoothed",
     "split_alpha",
     "to_float",
     "to_rgb8",
@@ -36,8 +41,11 @@ __all__ = [
 AnyImage = npt.NDArray[Any]
 Mask = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
+Histogram = npt.NDArray[np.float64]
+"""``(3, 256)``."""
 
 _FULL_SCALE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
+_SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], dtype=np.float32) / 13.0
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as PIL and OpenCV
 
 
@@ -128,6 +136,30 @@ def bounding_box(mask: npt.NDArray[Any]) -> Box | None:
     """``(top, left, bottom, right)`` of the pixels that are not zero, ends excluded; None where there is none."""
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8) if mask.dtype == np.bool_ else mask)
     return None if width == 0 else (top, left, top + height, left + width)
+
+
+def positions_of(mask: Mask, rows: tuple[int, int]) -> npt.NDArray[np.intp]:
+    """``(n,)``: where a mask ``(H, W)`` is set, counted row by row; it is only looked at from one row to another, excluded."""
+    found = np.flatnonzero(mask[rows[0] : rows[1]].view(np.bool_))
+    found += rows[0] * mask.shape[1]
+    return found
+
+
+def histogram_of(rgb: npt.NDArray[np.uint8]) -> Histogram:
+    """How many pixels of each channel of a picture ``(h, w, 3)`` have each value."""
+    counts = [np.bincount(rgb[:, :, channel].ravel(), minlength=256) for channel in range(3)]
+    return np.stack(counts).astype(np.float64)
+
+
+def scatter(pixels: AnyImage, positions: npt.NDArray[np.intp], values: AnyImage) -> None:
+    """``pixels[positions] = values`` for ``(m, C)`` and ``(n, C)`` of one type: a pixel is moved as one value, not as C."""
+    pixel = np.dtype((np.void, pixels.itemsize * pixels.shape[1]))
+    np.put(pixels.view(pixel)[:, 0], positions, np.ascontiguousarray(values).view(pixel)[:, 0])
+
+
+def smoothed(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A picture ``(h, w, 3)`` after Pillow's ``SMOOTH``: a pixel counts five times, its eight neighbours once."""
+    return np.asarray(cv2.filter2D(rgb, -1, _SMOOTH), dtype=np.uint8)
 
 
 def widened_box(box: Box, margin: int, shape: tuple[int, int]) -> Box:

@@ -1,9 +1,10 @@
 """Perlin noise as two small matrix products, with the same bits on every machine.
 
 With per-axis fade weights ``W`` and fade-weighted offsets ``D`` (pixels x lattice points), noise is
-``(Wy Gx) Dx' + (Dy Gy) Wx'``. Weights are quantised to 2^-12 and gradients to 2^-10 and the products are float64, so
-every sum is exact: neither its order, nor FMA, threads, the BLAS or a GPU changes a bit, and a threshold cannot turn a
-last bit into another mask.
+``(Wy Gx) Dx' + (Dy Gy) Wx'``. Weights of rows are quantised to 2^-12, gradients to 2^-10, what the two make is rounded to
+2^-11, and so are the weights of columns. Every product and every sum then fits into the 24 bits of a float32, so all of them
+are exact: neither their order, nor FMA, threads, the BLAS or a GPU changes a bit, and a threshold cannot turn a last bit into
+another mask.
 
 Source of the noise: K. Perlin, *Improving Noise*, SIGGRAPH 2002 (quintic fade); scaled by sqrt(2) as in
 ``VitjanZ/DRAEM`` ``perlin.py``, so that values lie in about [-1, 1].
@@ -14,8 +15,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -24,86 +25,149 @@ from defectsynth import rng
 __all__ = ["fbm", "fbm_at", "perlin", "perlin_from_gradients", "smooth"]
 
 FloatField = npt.NDArray[np.float32]
+AxisT = TypeVar("AxisT")
 
 _DIRECTIONS = 1024
 _GRADIENT_STEP = 2.0**-10
-_WEIGHT_STEP = 2.0**-12
-_SCALE = math.sqrt(2.0)
+_ROW_STEP = 2.0**-12
+_COLUMN_STEP = 2.0**-11
+_TO_COLUMN_STEP = np.float32(1.5 * 2.0**12)  # added and taken away again: float32 has steps of 2^-11 there
+_SCALE = np.float32(math.sqrt(2.0))
+_ON_ONE_THREAD = 2**18
+"""Multiply-adds up to which OpenBLAS, which numpy comes with, does a product on the thread that asks for it. Larger ones are
+made in parts: a small product on two threads took 100 times as long as on one."""
 
 
-def _quantise(values: npt.NDArray[np.float64], step: float) -> npt.NDArray[np.float64]:
-    return np.round(values / step) * step
+def _quantise(values: npt.NDArray[np.float64], step: float) -> FloatField:
+    return (np.round(values / step) * step).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
-def _direction_table() -> npt.NDArray[np.float64]:
+def _direction_table() -> FloatField:
     """``(2, 1024)``: y and x of unit vectors all round the circle, quantised."""
     angles = np.arange(_DIRECTIONS) * (2.0 * np.pi / _DIRECTIONS)
     return _quantise(np.stack([np.sin(angles), np.cos(angles)]), _GRADIENT_STEP)
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
-    """Where ``size`` pixel centres, ``pitch`` cells apart, lie in their lattice cells."""
+class _Rows:
+    """Where ``size`` pixel centres, ``pitch`` cells apart, lie between the lattice points above and below them.
 
-    cell: npt.NDArray[np.intp]  # (size,) the cell of each pixel
-    weights: npt.NDArray[np.float64]  # (2, size) fade weight of the cell's two ends
-    offsets: npt.NDArray[np.float64]  # (2, size) fade-weighted distance from the cell's two ends
-    runs: tuple[tuple[int, int, int], ...]  # (cell, first pixel, end pixel) of each cell that holds pixels
+    Attributes:
+        top: ``(size,)`` the point above; the one below is the next.
+        above, below: ``(2, size, 1)``: what the point contributes of its gradient along y, a fade-weighted distance, and along
+            x, a fade weight.
+    """
 
-    @property
-    def points(self) -> int:
-        return int(self.cell[-1]) + 2
+    top: npt.NDArray[np.intp]
+    above: FloatField
+    below: FloatField
 
 
-@lru_cache(maxsize=256)
-def _axis(size: int, pitch: float) -> _Axis:
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The same for columns, as the right side of a product.
+
+    Attributes:
+        cells: how many cells of equally many columns each, or 0 where they differ.
+        right: with cells ``(4, columns of a cell)``: offsets of the cell's two ends, weights of its two ends; else
+            ``(2 points, size)``: the same, zero for all other points.
+    """
+
+    cells: int
+    right: FloatField
+
+
+def _places(size: int, pitch: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The cell of each pixel, and fade weights and fade-weighted offsets ``(2, size)`` of the cell's two ends."""
     position = (np.arange(size) + 0.5) * pitch
     cell = np.floor(position).astype(np.intp)
     offset = position - cell
     fade = _fade(offset)
-    weights = _quantise(np.stack([1.0 - fade, fade]), _WEIGHT_STEP)
-    offsets = _quantise(np.stack([(1.0 - fade) * offset, fade * (offset - 1.0)]), _WEIGHT_STEP)
-    first = np.flatnonzero(np.diff(cell, prepend=-1))
-    ends = np.append(first[1:], size)
-    runs = tuple((int(cell[start]), int(start), int(end)) for start, end in zip(first, ends, strict=True))
-    for array in (cell, weights, offsets):
+    return cell, np.stack([1.0 - fade, fade]), np.stack([(1.0 - fade) * offset, fade * (offset - 1.0)])
+
+
+def _points(size: int, pitch: float) -> int:
+    """How many lattice points an axis needs."""
+    return math.floor((size - 0.5) * pitch) + 2
+
+
+@lru_cache(maxsize=256)
+def _rows(size: int, pitch: float) -> _Rows:
+    cell, weights, offsets = _places(size, pitch)
+    above, below = (_quantise(np.stack([offsets[end], weights[end]]), _ROW_STEP)[:, :, None] for end in (0, 1))
+    return _frozen(_Rows(cell, above, below), cell, above, below)
+
+
+@lru_cache(maxsize=256)
+def _columns(size: int, pitch: float) -> _Columns:
+    cell, weights, offsets = _places(size, pitch)
+    four = _quantise(np.concatenate([offsets, weights]), _COLUMN_STEP)
+    cells = round(size * pitch)
+    if cells > 0 and size % cells == 0 and pitch == cells / size:
+        found = _Columns(cells, np.ascontiguousarray(four[:, : size // cells]))
+        return _frozen(found, found.right)
+    points = _points(size, pitch)
+    right, column = np.zeros((2, points, size), dtype=np.float32), np.arange(size)
+    for kind in (0, 1):
+        for end in (0, 1):
+            right[kind, cell + end, column] = four[2 * kind + end]
+    found = _Columns(0, right.reshape(2 * points, size))
+    return _frozen(found, found.right)
+
+
+def _frozen(found: AxisT, *arrays: npt.NDArray[Any]) -> AxisT:
+    for array in arrays:
         array.flags.writeable = False
-    return _Axis(cell, weights, offsets, runs)
+    return found
 
 
 def lattice_shape(shape: tuple[int, int], pitch: tuple[float, float]) -> tuple[int, int]:
     """How many lattice points each axis needs for ``shape`` pixels at ``pitch`` cells a pixel."""
-    return _axis(shape[0], pitch[0]).points, _axis(shape[1], pitch[1]).points
+    return _points(shape[0], pitch[0]), _points(shape[1], pitch[1])
 
 
-def perlin_from_gradients(
-    gradient_y: npt.NDArray[np.float64],
-    gradient_x: npt.NDArray[np.float64],
-    shape: tuple[int, int],
-    pitch: tuple[float, float],
-) -> npt.NDArray[np.float64]:
+def perlin_from_gradients(gradients: FloatField, shape: tuple[int, int], pitch: tuple[float, float]) -> FloatField:
     """Perlin noise ``shape = (H, W)`` of given lattice gradients, not scaled.
 
-    Each row of ``Wy`` and ``Wx`` has two entries that are not zero, so the products are made cell by cell: rows first,
-    then one product of inner size four for each column of cells. No BLAS, so none of its threads: a small product
-    with two of them took 100 times as long as with one.
+    Each row of ``Wy`` and ``Wx`` has two entries that are not zero: what two lattice rows make of a row of pixels is summed
+    first, and the columns are then a product of inner size four, of all cells at once where all have equally many columns.
 
     Args:
-        gradient_y, gradient_x: ``lattice_shape(shape, pitch)`` float64, the gradients' components.
+        gradients: ``(2, *lattice_shape(shape, pitch))`` float32, the gradients' components along y and x, quantised.
         shape: pixels.
         pitch: cells per pixel along each axis.
     """
-    along_y, along_x = _axis(shape[0], pitch[0]), _axis(shape[1], pitch[1])
-    top, bottom = along_y.cell, along_y.cell + 1
-    rows_x = along_y.weights[0][:, None] * gradient_x[top] + along_y.weights[1][:, None] * gradient_x[bottom]
-    rows_y = along_y.offsets[0][:, None] * gradient_y[top] + along_y.offsets[1][:, None] * gradient_y[bottom]
-    right = np.concatenate([along_x.offsets, along_x.weights])
-    field = np.empty(shape)
-    for cell, start, end in along_x.runs:
-        left = np.hstack([rows_x[:, cell : cell + 2], rows_y[:, cell : cell + 2]])
-        field[:, start:end] = cv2.gemm(left, np.ascontiguousarray(right[:, start:end]), 1.0, None, 0.0)  # type: ignore[call-overload]
-    return field
+    rows, columns = _rows(shape[0], pitch[0]), _columns(shape[1], pitch[1])
+    left = _along(rows, gradients)
+    if columns.cells:
+        ends = np.stack([left[0, :, :-1], left[0, :, 1:], left[1, :, :-1], left[1, :, 1:]], axis=-1)
+        return _product(ends.reshape(-1, 4), columns.right).reshape(shape)
+    return _product(np.concatenate(left, axis=1), columns.right)
+
+
+def _along(rows: _Rows, gradients: FloatField) -> FloatField:
+    """``(2, H, points)``: what the lattice rows above and below each row of pixels make of it, rounded to 2^-11.
+
+    First of the gradients along x by the fade weights, then of those along y by the fade-weighted distances.
+    """
+    found = gradients.take(rows.top, axis=1)
+    found *= rows.above
+    below = gradients.take(rows.top + 1, axis=1)
+    below *= rows.below
+    found += below
+    found += _TO_COLUMN_STEP
+    found -= _TO_COLUMN_STEP
+    return found[::-1]
+
+
+def _product(left: FloatField, right: FloatField) -> FloatField:
+    """``left @ right``, in parts that a BLAS does on the thread that asks for them."""
+    result = np.empty((left.shape[0], right.shape[1]), dtype=np.float32)
+    rows = max(1, _ON_ONE_THREAD // right.size)
+    for start in range(0, left.shape[0], rows):
+        np.matmul(left[start : start + rows], right, out=result[start : start + rows])
+    return result
 
 
 def perlin(seed: int, shape: tuple[int, int], cells: tuple[float, float], *, tag: int = 0) -> FloatField:
@@ -120,9 +184,9 @@ def perlin(seed: int, shape: tuple[int, int], cells: tuple[float, float], *, tag
     """
     pitch = (cells[0] / shape[0], cells[1] / shape[1])
     index = rng.words(seed, lattice_shape(shape, pitch), tag) & np.uint32(_DIRECTIONS - 1)
-    gradient_y, gradient_x = _direction_table()[:, index]
-    field = perlin_from_gradients(gradient_y, gradient_x, shape, pitch)
-    return (field * _SCALE).astype(np.float32)
+    field = perlin_from_gradients(_direction_table().take(index, axis=1), shape, pitch)
+    field *= _SCALE
+    return field
 
 
 def fbm(
@@ -132,9 +196,11 @@ def fbm(
 
     Returns ``(H, W)`` float32, divided by the sum of the strengths so that it stays in about [-1, 1].
     """
-    total = np.zeros(shape, dtype=np.float32)
-    strength, norm = 1.0, 0.0
-    for octave in range(octaves):
+    total = perlin(seed, shape, cells, tag=tag * 64)
+    if octaves == 1:
+        return total
+    strength, norm = persistence, 1.0
+    for octave in range(1, octaves):
         scale = 2.0**octave
         total += np.float32(strength) * perlin(seed, shape, (cells[0] * scale, cells[1] * scale), tag=tag * 64 + octave)
         norm += strength
@@ -152,7 +218,7 @@ def fbm_at(
         total += strength * _perlin_at(seed, y * scale, x * scale, octave)
         norm += strength
         strength *= persistence
-    return (total * (_SCALE / norm)).astype(np.float32)
+    return (total * (float(_SCALE) / norm)).astype(np.float32)
 
 
 def _perlin_at(seed: int, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64], tag: int) -> npt.NDArray[np.float64]:

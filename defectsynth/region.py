@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +15,13 @@ from defectsynth.foreground import estimate_foreground
 from defectsynth.images import AnyImage, Mask
 from defectsynth.recipe import ForegroundRule
 
-__all__ = ["GIVEN", "Region", "find_region", "region_of_plan"]
+__all__ = ["GIVEN", "Region", "Regions", "region_of_plan"]
 
 GIVEN = "given"
 """The method's name where the caller gave the ROI."""
+
+
+_GLANCES = 256  # bytes of a picture that are looked at first
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +37,89 @@ class Region:
     method: str
 
 
-def find_region(image: AnyImage, roi: Mask | None, rule: ForegroundRule) -> Region:
-    """The region of a picture.
+class Regions:
+    """Finds the region of each picture, of one that comes again by knowing it again: by its pixels, all of them.
 
-    Raises:
-        RegionError: the ROI is empty or of another size, or the estimate is not certain enough and the rule has no fallback.
+    Args:
+        rule: how.
+        remembered_bytes: of pictures and their regions that are kept; the longest unused are forgotten.
     """
-    if roi is not None:
-        return Region(_checked(image, roi), GIVEN)
+
+    def __init__(self, rule: ForegroundRule, *, remembered_bytes: int = 128 * 2**20) -> None:
+        self._rule = rule
+        self._room = remembered_bytes
+        self._known: OrderedDict[object, tuple[AnyImage, Region]] = OrderedDict()
+        self._lock = Lock()
+
+    def find(self, image: AnyImage, roi: Mask | None) -> Region:
+        """The region of a picture.
+
+        Raises:
+            RegionError: the ROI is empty or of another size, or the estimate is not certain enough and the rule has no
+                fallback.
+        """
+        if roi is not None:
+            return Region(_checked(image, roi), GIVEN)
+        if self._rule.method == "none":
+            return Region(_whole(image), "none")
+        key = _glance(image)
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None:
+                self._known.move_to_end(key)
+        if known is not None and np.array_equal(known[0], image):
+            return known[1]
+        region = _find(image, self._rule)
+        self._remember(key, image, region)
+        return region
+
+    def _remember(self, key: object, image: AnyImage, region: Region) -> None:
+        held = image.nbytes + region.mask.nbytes
+        if held > self._room:
+            return
+        region.mask.flags.writeable = False
+        with self._lock:
+            replaced = self._known.pop(key, None)
+            self._room -= held - (_bytes_of(replaced) if replaced else 0)
+            self._known[key] = image.copy(), region
+            while self._room < 0:
+                self._room += _bytes_of(self._known.popitem(last=False)[1])
+
+    def __getstate__(self) -> dict[str, object]:
+        """For another process: the rule, and none of the pictures."""
+        return {"rule": self._rule, "room": self._room + sum(_bytes_of(one) for one in self._known.values())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["rule"], remembered_bytes=state["room"])  # type: ignore[misc]
+
+
+def _glance(image: AnyImage) -> object:
+    """Nearly always another one for another picture, and cheap."""
+    flat = image.reshape(-1)
+    return image.shape, image.dtype.str, flat[:: max(1, flat.size // _GLANCES)].tobytes()
+
+
+def _bytes_of(known: tuple[AnyImage, Region]) -> int:
+    return known[0].nbytes + known[1].mask.nbytes
+
+
+def _whole(image: AnyImage) -> Mask:
+    return _all_of((image.shape[0], image.shape[1]))
+
+
+@lru_cache(maxsize=8)
+def _all_of(shape: tuple[int, int]) -> Mask:
+    mask = np.full(shape, 255, dtype=np.uint8)
+    mask.flags.writeable = False
+    return mask
+
+
+def _find(image: AnyImage, rule: ForegroundRule) -> Region:
     found = estimate_foreground(image, rule.method)
     if found.confidence >= rule.min_confidence and found.mask.any():
         return Region(found.mask, found.method)
     if rule.fallback == "whole_picture":
-        return Region(estimate_foreground(image, "none").mask, "none")
+        return Region(_whole(image), "none")
     raise RegionError(
         f"the foreground of this picture is not certain (confidence {found.confidence:.2f}, the recipe asks for "
         f"{rule.min_confidence:.2f}): give an ROI, or allow the whole picture with foreground.fallback=whole_picture"
@@ -56,6 +133,8 @@ def region_of_plan(image: AnyImage, roi: Mask | None, method: str) -> Mask:
         PlanError: it was given then, and is not given now.
         RegionError: it is of another size than the picture, or empty.
     """
+    if method == "none":
+        return _whole(image)
     if method != GIVEN:
         return estimate_foreground(image, method).mask
     if roi is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -20,12 +21,15 @@ import numpy.typing as npt
 
 from defectsynth.errors import InputError
 
-__all__ = ["Draws", "address", "philox", "words"]
+__all__ = ["Ahead", "Draws", "address", "philox", "philox_block", "words"]
 
 _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
+_FACTORS = np.array(_MULTIPLIERS, dtype=np.uint64)[:, None]
+_LOW, _HIGH = (0, 1) if sys.byteorder == "little" else (1, 0)
+_FEW = 4096  # counters of an array of words that are kept for the next one of its shape
 _TWO_TO_MINUS_32 = 2.0**-32
 _MAX_SEED = 2**64
 
@@ -54,20 +58,50 @@ def words(seed: int, shape: tuple[int, int], tag: int = 0) -> npt.NDArray[np.uin
     """An array ``shape = (rows, columns)`` of 32-bit words; the word at (row, column) does not depend on ``shape``."""
     rows, columns = shape
     blocks = -(-columns // 4)
-    row = np.arange(rows, dtype=np.uint64)[:, None]
-    block = np.arange(blocks, dtype=np.uint64)[None, :]
-    zero = np.zeros((rows, blocks), dtype=np.uint64)
-    four = philox((row + zero, block + zero, zero + np.uint64(tag), zero), _key_arrays(seed))
-    return np.stack(four, axis=-1).reshape(rows, blocks * 4)[:, :columns].astype(np.uint32)
+    make = _counters if rows * blocks <= _FEW else _counters.__wrapped__
+    four = philox_block(make(rows, blocks, tag), _key(seed))
+    return np.ascontiguousarray(four.T.reshape(rows, blocks * 4)[:, :columns])
+
+
+@lru_cache(maxsize=64)
+def _counters(rows: int, blocks: int, tag: int) -> npt.NDArray[np.uint32]:
+    """``(4, rows * blocks)``: row, block, tag and 0."""
+    counters = np.zeros((4, rows, blocks), dtype=np.uint32)
+    counters[0] = np.arange(rows, dtype=np.uint32)[:, None]
+    counters[1] = np.arange(blocks, dtype=np.uint32)
+    counters[2] = tag
+    counters.flags.writeable = False
+    return counters.reshape(4, -1)
+
+
+def philox_block(counters: npt.NDArray[np.uint32], key: tuple[int, int]) -> npt.NDArray[np.uint32]:
+    """``philox`` of ``(4, n)`` counters at once, ``(4, n)``: the same bits, three array operations a round."""
+    count = counters.shape[1]
+    multiplied = np.ascontiguousarray(counters[0::2])
+    kept = counters[1::2]
+    products = np.empty((2, 2, count), dtype=np.uint64)  # two buffers in turn: the halves of one are read as the other is made
+    halves = products.view(np.uint32).reshape(2, 2, count, 2)
+    for number, round_key in enumerate(_round_keys(key)):
+        np.multiply(multiplied, _FACTORS, out=products[number % 2])
+        found = halves[number % 2, ::-1]
+        np.bitwise_xor(found[:, :, _HIGH], kept, out=multiplied)
+        np.bitwise_xor(multiplied, round_key, out=multiplied)
+        kept = found[:, :, _LOW]
+    result = np.empty_like(counters)
+    result[0::2], result[1::2] = multiplied, kept
+    return result
+
+
+@lru_cache(maxsize=64)
+def _round_keys(key: tuple[int, int]) -> npt.NDArray[np.uint32]:
+    """``(10, 2, 1)``."""
+    first, step = np.array(key, dtype=np.uint64), np.array(_WEYL, dtype=np.uint64)
+    keys = (first + np.arange(_ROUNDS, dtype=np.uint64)[:, None] * step) & np.uint64(_MASK)
+    return keys.astype(np.uint32)[:, :, None]
 
 
 def _key(seed: int) -> tuple[int, int]:
     return seed & _MASK, (seed >> 32) & _MASK
-
-
-def _key_arrays(seed: int) -> tuple[Any, Any]:
-    low, high = _key(seed)
-    return np.uint64(low), np.uint64(high)
 
 
 @lru_cache(maxsize=4096)
@@ -95,6 +129,60 @@ def address(name: str, value: Any) -> int:
     return number
 
 
+class Ahead:
+    """The numbers of one sample, drawn at once before they are asked for: those that the samples before it asked for.
+
+    A number that was not foreseen is drawn when it is asked for, and foreseen from then on; so this changes how long a number
+    takes and never which one it is. Samples that are asked for in turn are drawn several at a time.
+
+    Args:
+        seed: the dataset's seed, 0 to 2**64 - 1.
+    """
+
+    _TOGETHER = 16  # samples, where they are asked for in turn
+    _MISSED = 8  # numbers that were not foreseen, after which the samples to come are drawn again with them
+    _MOST = 4096  # numbers of one sample that are kept in mind
+
+    def __init__(self, seed: int) -> None:
+        self._key = _key(seed)
+        self._asked: dict[tuple[int, int], int] = {}
+        self._missed = 0
+        self._drawn = _Drawn(0, 0, {}, np.zeros((0, 0, 4), dtype=np.uint32))
+
+    def sample(self, index: int) -> _Drawn:
+        """What is drawn already of a sample, and perhaps of those after it."""
+        drawn = self._drawn
+        if not drawn.first <= index < drawn.end or self._missed >= self._MISSED:
+            self._missed = 0
+            in_turn = drawn.first < index <= drawn.end
+            drawn = self._drawn = self._draw(index, min(self._TOGETHER if in_turn else 1, _MAX_SEED - index))
+        return drawn
+
+    def foresee(self, parameter: int, slot: int) -> None:
+        """Draws a parameter's number with the others from the next samples on."""
+        self._missed += 1
+        if len(self._asked) < self._MOST:
+            self._asked.setdefault((parameter, slot), len(self._asked))
+
+    def _draw(self, index: int, count: int) -> _Drawn:
+        columns = dict(self._asked)  # another thread may add to it
+        counters = np.empty((4, count, len(columns)), dtype=np.uint32)
+        indices = np.arange(count, dtype=np.uint64) + np.uint64(index)
+        counters[0], counters[1] = indices.astype(np.uint32)[:, None], (indices >> np.uint64(32)).astype(np.uint32)[:, None]
+        counters[2:] = np.array(list(columns), dtype=np.uint32).reshape(-1, 2).T[:, None, :]
+        found = philox_block(counters.reshape(4, -1), self._key)
+        return _Drawn(index, index + count, columns, np.ascontiguousarray(found.T).reshape(count, len(columns), 4))
+
+
+class _Drawn:
+    """The numbers of the samples from ``first`` to ``end``, excluded."""
+
+    __slots__ = ("columns", "end", "first", "words")
+
+    def __init__(self, first: int, end: int, columns: dict[tuple[int, int], int], words: npt.NDArray[np.uint32]) -> None:
+        self.first, self.end, self.columns, self.words = first, end, columns, words
+
+
 class Draws:
     """The random numbers of one sample, asked for by parameter name.
 
@@ -103,37 +191,60 @@ class Draws:
         index: the sample's index, 0 to 2**64 - 1.
         path: prefix of every parameter name (``within`` extends it).
         attempt: 0 for the first plan of a sample, 1 for the plan drawn after a first one was refused, and so on.
+        ahead: what draws numbers before they are asked for, of the same seed; None draws each when it is asked for.
 
     All floats are rounded to six significant digits, so that a plan written as JSON replays the same bytes.
     """
 
-    __slots__ = ("_attempt", "_counter", "_key", "_path", "index", "seed")
+    __slots__ = ("_ahead", "_attempt", "_counter", "_drawn", "_key", "_path", "_row", "index", "seed")
 
-    def __init__(self, seed: int, index: int, path: str = "", attempt: int = 0) -> None:
+    def __init__(self, seed: int, index: int, path: str = "", attempt: int = 0, ahead: Ahead | None = None) -> None:
         self.seed = address("seed", seed)
         self.index = address("index", index)
         self._path = path
         self._attempt = attempt
         self._key = _key(self.seed)
         self._counter = (self.index & _MASK, self.index >> 32)
+        self._ahead = ahead
+        self._drawn = ahead.sample(self.index) if ahead is not None and attempt == 0 else None
+        self._row = 0 if self._drawn is None else self.index - self._drawn.first
 
     def within(self, part: str) -> Draws:
         """The same sample's numbers under a longer name: ``draws.within("mask").uniform("angle", ...)``."""
-        return Draws(self.seed, self.index, f"{self._path}{part}.", self._attempt)
+        other = Draws.__new__(Draws)
+        other.seed, other.index, other._path, other._attempt = self.seed, self.index, f"{self._path}{part}.", self._attempt
+        other._key, other._counter = self._key, self._counter
+        other._ahead, other._drawn, other._row = self._ahead, self._drawn, self._row
+        return other
 
     def _words(self, name: str, slot: int) -> tuple[int, int, int, int]:
-        counter = (*self._counter, _parameter_word(self._path + name), (self._attempt << 16) | slot)
-        a, b, c, d = philox(counter, self._key)
+        parameter = _parameter_word(self._path + name)
+        if self._drawn is not None:
+            column = self._drawn.columns.get((parameter, slot))
+            if column is not None:
+                a, b, c, d = self._drawn.words[self._row, column].tolist()
+                return a, b, c, d
+            if self._ahead is not None:
+                self._ahead.foresee(parameter, slot)
+        a, b, c, d = philox((*self._counter, parameter, (self._attempt << 16) | slot), self._key)
         return a, b, c, d
+
+    def _word(self, name: str, slot: int) -> int:
+        """The first of ``_words``."""
+        if self._drawn is not None:
+            column = self._drawn.columns.get((_parameter_word(self._path + name), slot))
+            if column is not None:
+                return self._drawn.words.item(self._row, column, 0)
+        return self._words(name, slot)[0]
 
     def unit(self, name: str, slot: int = 0) -> float:
         """A number in [0, 1) with 32 random bits."""
-        return self._words(name, slot)[0] * _TWO_TO_MINUS_32
+        return self._word(name, slot) * _TWO_TO_MINUS_32
 
     def uniform(self, name: str, bounds: tuple[float, float], slot: int = 0) -> float:
         """A number in [low, high]."""
         low, high = bounds
-        return _short(low + (high - low) * self.unit(name, slot))
+        return _short(low + (high - low) * self.unit(name, slot)) if low < high else _short(low)
 
     def log_uniform(self, name: str, bounds: tuple[float, float], slot: int = 0) -> float:
         """A number in [low, high], low > 0, whose logarithm is uniform: as many small ones as large ones."""
@@ -155,11 +266,11 @@ class Draws:
     def integer(self, name: str, bounds: tuple[int, int], slot: int = 0) -> int:
         """An integer in [low, high], both ends included."""
         low, high = bounds
-        return low + ((self._words(name, slot)[0] * (high - low + 1)) >> 32)
+        return low + ((self._word(name, slot) * (high - low + 1)) >> 32)
 
     def chance(self, name: str, probability: float, slot: int = 0) -> bool:
         """True with the given probability (0 never, 1 always)."""
-        return self.unit(name, slot) < probability
+        return probability > 0.0 and (probability >= 1.0 or self.unit(name, slot) < probability)
 
     def weighted(self, name: str, weights: Sequence[float], slot: int = 0) -> int:
         """A position in ``weights``, drawn in proportion to them (at least one is positive)."""
@@ -172,7 +283,7 @@ class Draws:
 
     def subset(self, name: str, size: int, count: int) -> list[int]:
         """``count`` different positions out of ``range(size)``, in a random order."""
-        ranked = sorted(range(size), key=lambda slot: (self._words(name, slot)[0], slot))
+        ranked = sorted(range(size), key=lambda slot: (self._word(name, slot), slot))
         return ranked[:count]
 
     def noise_seed(self, name: str, slot: int = 0) -> int:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from defectsynth.banks import Banks
-from defectsynth.images import AnyImage, Box, Mask, mean_colour, to_rgb8
+from defectsynth.images import AnyImage, Box, Mask, mean_colour, positions_of, to_rgb8
 from defectsynth.masks.base import MaskParams
 
 __all__ = ["Site"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Site:
     """Where one defect is painted.
 
@@ -60,11 +61,21 @@ class Site:
         """``(h, w, C)``: the picture in the rectangle."""
         return self.image[self.window]
 
-    @property
+    @cached_property
     def inside(self) -> npt.NDArray[np.bool_]:
         """``(h, w)``: the mask in the rectangle."""
-        return self.mask[self.window] != 0
+        return self.mask[self.window].view(np.bool_)
+
+    @cached_property
+    def positions(self) -> npt.NDArray[np.intp]:
+        """``(n,)``: the mask's pixels in the picture, counted row by row."""
+        return positions_of(self.mask, (self.box[0], self.box[2]))
+
+    @cached_property
+    def pixels(self) -> AnyImage:
+        """``(n, C)``: the picture at the mask's pixels."""
+        return self.image.reshape(-1, self.image.shape[2]).take(self.positions, axis=0)
 
     def local_colour(self) -> npt.NDArray[np.float64]:
         """``(3,)`` in 0..255: the picture's mean colour under the mask."""
-        return mean_colour(to_rgb8(self.product, self.white), self.inside)
+        return mean_colour(to_rgb8(self.pixels[None], self.white))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import (
@@ -17,6 +18,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from typing_extensions import Self
 
 __all__ = [
     "AngleRange",
@@ -41,6 +43,16 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, defer_build=True, allow_inf_nan=False)
 
+    @classmethod
+    def drawn(cls, **values: Any) -> Self:
+        """The same as ``cls(**values)`` without a look at the values, for those that a checked recipe has drawn."""
+        made = cls.__new__(cls)
+        object.__setattr__(made, "__dict__", {**_defaults(cls), **values})
+        object.__setattr__(made, "__pydantic_fields_set__", set(values))
+        object.__setattr__(made, "__pydantic_extra__", None)
+        object.__setattr__(made, "__pydantic_private__", None)
+        return made
+
     @model_validator(mode="before")
     @classmethod
     def _no_truth_for_a_number(cls, values: Any) -> Any:
@@ -50,6 +62,13 @@ class Spec(BaseModel):
             if flags and key in cls.model_fields and cls.model_fields[key].annotation is not bool:
                 raise ValueError(f"{key} is {value}: give numbers, not yes, no, true or false")
         return values
+
+
+@cache
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    """The default of each field that has one; all are values that never change."""
+    fields = model.model_fields.items()
+    return {name: field.get_default(call_default_factory=True) for name, field in fields if not field.is_required()}
 
 
 class Part(Spec):

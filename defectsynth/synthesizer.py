@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,14 @@ import numpy.typing as npt
 
 from defectsynth.banks import Banks, DefectBank, MaskBank, NormalBank, TextureBank
 from defectsynth.errors import ImageError, PlanError, RecipeError, RegionError, SynthesisError
-from defectsynth.images import AnyImage, Box, Mask, bounding_box, check_image, convert, full_scale, to_float, widened_box
-from defectsynth.labels import add_degree, mask_of
+from defectsynth.fill import Fill
+from defectsynth.images import AnyImage, Mask, bounding_box, check_image, full_scale, widened_box
+from defectsynth.memory import keep_freed_memory
+from defectsynth.painting import Painting
 from defectsynth.plan import AnomalyPlan, Plan
 from defectsynth.recipe import Recipe, load_recipe
-from defectsynth.region import find_region, region_of_plan
-from defectsynth.rng import Draws, address
+from defectsynth.region import Regions, region_of_plan
+from defectsynth.rng import Ahead, Draws, address
 from defectsynth.sample import AnomalySample
 from defectsynth.site import Site
 from defectsynth.sources.leakage import refuse_leakage
@@ -92,6 +93,9 @@ class AnomalySynthesizer:
         refuse_leakage(self.banks, [Path(folder) for folder in folders])
         self._kinds = list(self.recipe.kinds.items())
         self._weights = [kind.weight for _, kind in self._kinds]
+        keep_freed_memory()
+        self._ahead = Ahead(self.seed)
+        self._regions = Regions(self.recipe.foreground)
 
     def __call__(self, image: AnyImage, *, index: int = 0, roi: Mask | None = None) -> AnomalySample:
         """One sample.
@@ -111,15 +115,15 @@ class AnomalySynthesizer:
         index, shape = address("index", index), (image.shape[0], image.shape[1])
         if self._is_normal(index):
             return _normal_sample(image, Plan(seed=self.seed, index=index, shape=shape, white=self.white))
-        region = find_region(image, roi, self.recipe.foreground)
+        region = self._regions.find(image, roi)
         self._check_size(region.mask)
         refused: dict[str, int] = {}
         for attempt in range(self.recipe.max_attempts):
             plan = self._draw(index, attempt, shape, region.method)
-            sample = self._paint(image, plan, region.mask)
-            reason = self._refusal(sample, region.mask)
+            painting = self._paint(image, plan, region.mask)
+            reason = self._refusal(painting, image, plan, region.mask)
             if reason is None:
-                return sample
+                return painting.sample(image, plan)
             refused[reason] = refused.get(reason, 0) + 1
         raise SynthesisError(self._gave_up(index, region.mask, refused))
 
@@ -141,18 +145,18 @@ class AnomalySynthesizer:
             )
         if not plan.anomalies:
             return _normal_sample(image, plan)
-        return self._paint(image, plan, region_of_plan(image, roi, plan.foreground))
+        return self._paint(image, plan, region_of_plan(image, roi, plan.foreground)).sample(image, plan)
 
     # --- draw -------------------------------------------------------------------------------------------------------
 
     def _is_normal(self, index: int) -> bool:
-        return Draws(self.seed, index).chance("normal", self.recipe.normal_fraction)
+        return Draws(self.seed, index, ahead=self._ahead).chance("normal", self.recipe.normal_fraction)
 
     def _draw(self, index: int, attempt: int, shape: tuple[int, int], method: str) -> Plan:
-        draws = Draws(self.seed, index, attempt=attempt)
+        draws = Draws(self.seed, index, attempt=attempt, ahead=self._ahead)
         count = self._draw_count(draws)
         anomalies = tuple(self._draw_anomaly(draws.within(str(position))) for position in range(count))
-        return Plan(
+        return Plan.drawn(
             seed=self.seed,
             index=index,
             shape=shape,
@@ -174,7 +178,7 @@ class AnomalySynthesizer:
         mask = kind.mask.draw(draws.within("mask"), self.banks)
         source = kind.source.draw(draws.within("source"), self.banks, mask)
         halo = draws.uniform("halo", kind.halo_range)
-        return AnomalyPlan(
+        return AnomalyPlan.drawn(
             kind=kind.name or name,
             entry=None if kind.name is None else name,
             halo=halo,
@@ -185,50 +189,43 @@ class AnomalySynthesizer:
 
     # --- paint ------------------------------------------------------------------------------------------------------
 
-    def _paint(self, image: AnyImage, plan: Plan, roi: Mask) -> AnomalySample:
-        painted = image.copy()
-        canvas = _Canvas(
-            painted if painted.ndim == 3 else painted[:, :, None],
-            np.zeros(roi.shape, dtype=np.float32),
-            np.zeros(roi.shape, dtype=np.uint8),
-        )
+    def _paint(self, image: AnyImage, plan: Plan, roi: Mask) -> Painting:
+        painting = Painting.of(image)
         for number, anomaly in enumerate(plan.anomalies, start=1):
-            self._paint_anomaly(canvas, plan, anomaly, roi, number)
-        defect_map = canvas.degree if plan.label.plain else _relabel(canvas, painted, image, plan)
+            self._paint_anomaly(painting, plan, anomaly, roi, number)
+        if not plan.label.plain:
+            _relabel(painting, image, plan)
         if any(anomaly.halo > 0 for anomaly in plan.anomalies):
-            _limit(painted, image, defect_map == 0, plan)
-        return AnomalySample(painted, mask_of(defect_map), defect_map, image, plan, canvas.kinds)
+            _limit(painting.image, image, painting.kinds == 0, plan)
+        return painting
 
-    def _paint_anomaly(self, canvas: _Canvas, plan: Plan, anomaly: AnomalyPlan, roi: Mask, number: int) -> None:
-        """Paints one defect inside its mask's rectangle."""
+    def _paint_anomaly(self, painting: Painting, plan: Plan, anomaly: AnomalyPlan, roi: Mask, number: int) -> None:
+        """Paints one defect at its mask's pixels."""
         mask = anomaly.mask.paint(roi, self.banks)
         support = mask if anomaly.halo == 0 else _widened(mask, anomaly.halo)
         box = bounding_box(support)
         if box is None:
             return
         box = widened_box(box, anomaly.blend.margin, plan.shape)
-        site = Site(canvas.planes, roi, support, anomaly.mask, box, self.banks, plan.white, plan.foreground)
-        patch = _as_planes(anomaly.source.render(site), canvas.planes, plan.white)
-        window = site.window
-        canvas.planes[window], degree = anomaly.blend.blend(site, patch)
-        degree = np.where(mask[window] != 0, degree, np.float32(0.0))
-        canvas.degree[window] = add_degree(canvas.degree[window], degree)
-        canvas.kinds[window][degree > 0] = number
+        site = Site(painting.planes, roi, support, anomaly.mask, box, self.banks, plan.white, plan.foreground)
+        values, degree = anomaly.blend.blend(site, Fill(anomaly.source, site))
+        if support is not mask:
+            degree = np.where(mask.reshape(-1).take(site.positions) != 0, degree, np.float32(0.0))
+        painting.add(site.positions, values, degree, number)
 
     # --- accept -----------------------------------------------------------------------------------------------------
 
-    def _refusal(self, sample: AnomalySample, roi: Mask) -> str | None:
+    def _refusal(self, painting: Painting, image: AnyImage, plan: Plan, roi: Mask) -> str | None:
         """Why a painted plan cannot be used, or None."""
-        for number, anomaly in enumerate(sample.plan.anomalies, start=1):
-            mask = (sample.kinds == number).view(np.uint8) * np.uint8(255)
-            box = bounding_box(mask)
-            if box is None:
+        for number, anomaly in enumerate(plan.anomalies, start=1):
+            own = painting.pixels_of(number)
+            if own.size == 0:
                 return "no pixel of the mask lies inside the ROI"
-            if np.count_nonzero(mask) < self.recipe.min_area * mask.size:
+            if own.size < self.recipe.min_area * roi.size:
                 return "the mask is smaller than min_area"
-            if _visible_difference(sample, mask, box) < self.recipe.min_difference:
+            if _visible_difference(painting, image, own, plan.white) < self.recipe.min_difference:
                 return "the defect cannot be seen (min_difference)"
-            if not self.recipe.kinds[anomaly.entry or anomaly.kind].mask.accepts(mask, roi):
+            if not self.recipe.kinds[anomaly.entry or anomaly.kind].mask.accepts(painting.mask_of(number), roi):
                 return "the mask misses area_range or components_range"
         return None
 
@@ -262,22 +259,6 @@ class AnomalySynthesizer:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Canvas:
-    """What the defects of one picture are painted into, one after the other."""
-
-    planes: AnyImage  # (H, W, C)
-    degree: npt.NDArray[np.float32]  # (H, W)
-    kinds: npt.NDArray[np.uint8]  # (H, W)
-
-
-def _as_planes(patch: AnyImage, planes: AnyImage, white: int | None) -> AnyImage:
-    """A source's rectangle in the picture's type and channels."""
-    if patch.dtype == planes.dtype and patch.ndim == 3 and patch.shape[2] == planes.shape[2]:
-        return patch
-    return convert(patch, planes.dtype, planes.shape[2], to_white=white)
-
-
 def _widened(mask: Mask, halo: float) -> Mask:
     """The mask and what lies within ``halo`` (a fraction of the picture's side) of it."""
     distance = cv2.distanceTransform(255 - mask, cv2.DIST_L2, cv2.DIST_MASK_5)
@@ -296,12 +277,11 @@ def _limit(painted: AnyImage, normal: AnyImage, where: npt.NDArray[np.bool_], pl
     painted[where] = np.clip(painted[where].astype(np.int32), wide - levels, wide + levels).astype(normal.dtype)
 
 
-def _relabel(canvas: _Canvas, painted: AnyImage, normal: AnyImage, plan: Plan) -> npt.NDArray[np.float32]:
+def _relabel(painting: Painting, normal: AnyImage, plan: Plan) -> None:
     """The defect map by the plan's rule; what the rule leaves out gets the product's value back."""
-    defect_map, kept = plan.label.apply(canvas.degree, painted, normal, plan.white)
-    painted[~kept] = normal[~kept]
-    canvas.kinds[~kept] = 0
-    return defect_map
+    painting.degree, kept = plan.label.apply(painting.degree, painting.image, normal, plan.white)
+    painting.image[~kept] = normal[~kept]
+    painting.kinds[~kept] = 0
 
 
 def _check_white(image: AnyImage, white: int | None) -> None:
@@ -319,11 +299,10 @@ def _normal_sample(image: AnyImage, plan: Plan) -> AnomalySample:
     return AnomalySample(image.copy(), nothing, np.zeros(shape, dtype=np.float32), image, plan, nothing.copy())
 
 
-def _visible_difference(sample: AnomalySample, mask: Mask, box: Box) -> float:
-    """The mean over a mask's pixels of the largest change of any channel, as a fraction of full scale."""
-    window = slice(box[0], box[2]), slice(box[1], box[3])
-    inside = mask[window] != 0
-    white = sample.plan.white
-    change = np.abs(to_float(sample.image[window][inside], white) - to_float(sample.normal[window][inside], white))
-    largest = change if change.ndim == 1 else np.maximum.reduce([change[:, channel] for channel in range(change.shape[1])])
-    return float(largest.mean(dtype=np.float64))
+def _visible_difference(painting: Painting, normal: AnyImage, own: npt.NDArray[np.intp], white: int | None) -> float:
+    """The mean over a defect's pixels of the largest change of any channel, as a fraction of full scale."""
+    before = normal.reshape(painting.flat.shape).take(own, axis=0)
+    after, count = painting.flat.take(own, axis=0), painting.planes.shape[2]
+    change = cv2.absdiff(after[None], before[None]).reshape(before.shape)
+    largest = np.maximum.reduce([change[:, channel] for channel in range(count)])
+    return float(largest.mean(dtype=np.float64)) / (white or full_scale(normal.dtype))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from defectsynth import rng
+from defectsynth.fill import Fill
+from defectsynth.site import Site
+from defectsynth.sources.base import SourceParams
 
 REAL = Path(os.environ.get("DEFECTSYNTH_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 DTYPES = (np.uint8, np.uint16, np.float32)
@@ -36,6 +40,21 @@ def picture(shape: tuple[int, ...], dtype: type = np.uint8, seed: int = 1) -> np
     if dtype == np.float32:
         return values
     return np.rint(values * np.iinfo(dtype).max).astype(dtype)
+
+
+def fill_of(site: Site, patch: np.ndarray) -> Fill:
+    """A patch ``(h, w, C)`` of a site's box as what a source gives."""
+    return Fill(Given.model_construct(patch=patch), site)
+
+
+class Given(SourceParams):
+    """A source that is an array."""
+
+    kind: str = "given"
+    patch: Any
+
+    def render(self, site: Site) -> np.ndarray:
+        return self.patch
 
 
 def whole(image: np.ndarray) -> np.ndarray:

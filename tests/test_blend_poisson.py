@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from conftest import picture, real_folder
+from conftest import fill_of, picture, real_folder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,7 +47,8 @@ def blended(params, image, mask, patch, white=None, margin=1):
         array.setflags(write=False)
     site = site_of(image, mask, white, margin)
     result, degrees = image.copy(), np.zeros(mask.shape, np.float32)
-    result[site.window], degrees[site.window] = params.blend(site, patch[site.window])
+    inside = site.mask != 0
+    result[inside], degrees[inside] = params.blend(site, fill_of(site, patch[site.window]))
     return result, degrees
 
 

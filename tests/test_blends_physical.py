@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import DTYPES, picture
+from conftest import DTYPES, fill_of, picture
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,11 +73,11 @@ def blended(params, image: np.ndarray, mask: np.ndarray, patch: np.ndarray | Non
     image.setflags(write=False)
     mask.setflags(write=False)
     site = site_of(image, mask, white)
-    result, degree = params.blend(site, site.product if patch is None else patch[site.window])
+    result, degree = params.blend(site, fill_of(site, site.product if patch is None else patch[site.window]))
     painted, defect_map = image.copy(), np.zeros(mask.shape, np.float32)
-    painted[site.window], defect_map[site.window] = result, degree
-    assert result.dtype == image.dtype and result.shape == site.product.shape
-    assert degree.dtype == np.float32 and degree.shape == site.inside.shape
+    painted[mask != 0], defect_map[mask != 0] = result, degree
+    assert result.dtype == image.dtype and result.shape == site.pixels.shape
+    assert degree.dtype == np.float32 and degree.shape == site.positions.shape
     return painted, defect_map
 
 

@@ -46,7 +46,7 @@ def test_values_of_the_noise_package():
     gradients were read from it as ``pnoise2(point + 1e-4 e) / 1e-4``.
     """
     gradients = np.array(NOISE_PACKAGE_GRADIENTS)
-    field = noise.perlin_from_gradients(gradients[:, :, 0], gradients[:, :, 1], (4, 4), (0.25, 0.25))
+    field = noise.perlin_from_gradients(np.moveaxis(gradients, 2, 0), (4, 4), (0.25, 0.25))
     assert np.abs(field - np.array(NOISE_PACKAGE_VALUES)).max() < 2e-3
 
 
@@ -58,17 +58,27 @@ def test_any_size_is_finite_and_bounded(height, width, cells_y, cells_x, seed):
     assert np.abs(field).max() <= 1.5
 
 
-@given(st.integers(0, 2**52 - 1), st.integers(1, 12))
-def test_sums_are_exact(seed, cells):
-    """Every value is a whole number of 2^-22 steps squared away: nothing was rounded, so no order of sums can matter."""
-    shape = (40, 50)
-    pitch = (cells / 40, cells / 50)
+@given(st.integers(0, 2**52 - 1), st.integers(1, 12), st.integers(30, 70))
+def test_sums_are_exact(seed, cells, width):
+    """Every value is a whole number of steps of 2^-22 and below 2^24 of them: no float32 sum was rounded, in whatever order."""
+    shape = (40, width)
+    pitch = (cells / 40, cells / width)
     index = rng.words(seed, noise.lattice_shape(shape, pitch)) & np.uint32(1023)
-    gradient_y, gradient_x = noise._direction_table()[:, index]
-    field = noise.perlin_from_gradients(gradient_y, gradient_x, shape, pitch)
-    steps = field * 2.0**34  # 2^-10 gradients times two 2^-12 weights
+    field = noise.perlin_from_gradients(noise._direction_table()[:, index], shape, pitch)
+    steps = field * np.float32(2.0**22)  # rows rounded to 2^-11 times weights of 2^-11
+    assert field.dtype == np.float32
     assert (steps == np.rint(steps)).all()
-    assert np.abs(steps).max() < 2**53
+    assert np.abs(steps).max() < 2**24
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (64, 63), (257, 1), (1, 257), (600, 700)])
+@pytest.mark.parametrize("cells", [(8, 8), (5.5, 7.3), (0.3, 0.2)])
+def test_cells_at_once_and_one_by_one_agree(shape, cells):
+    """A picture's left part is the same noise, whether its columns divide evenly into the cells or not."""
+    pitch = cells[0] / shape[0], cells[1] / shape[1]
+    part = (shape[0], max(1, shape[1] - 3))
+    whole = noise.perlin(3, shape, cells)
+    assert (noise.perlin(3, part, (pitch[0] * part[0], pitch[1] * part[1])) == whole[:, : part[1]]).mean() > 0.999
 
 
 def test_fbm_adds_finer_octaves():

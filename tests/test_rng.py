@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from defectsynth import load_recipe, preset_names
 from defectsynth.errors import InputError
-from defectsynth.rng import Draws, philox, words
+from defectsynth.rng import Ahead, Draws, philox, philox_block, words
 
 WORD = st.integers(0, 2**32 - 1)
 
@@ -128,3 +128,32 @@ def test_no_two_parameters_of_a_preset_share_an_address():
                     kind.blend.draw(draws.within("blend"))
     assert len(asked) > 10
     assert len({crc32(name.encode()) for name in asked}) == len(asked)
+
+
+@given(st.lists(st.tuples(WORD, WORD, WORD, WORD), min_size=1, max_size=7), st.tuples(WORD, WORD))
+def test_a_block_of_counters_gives_the_bits_of_each(counters, key):
+    found = philox_block(np.array(counters, np.uint32).T.copy(), key)
+    assert [tuple(int(word) for word in four) for four in found.T] == [philox(counter, key) for counter in counters]
+
+
+@given(st.lists(st.one_of(st.integers(0, 40), st.integers(0, 2**64 - 1)), min_size=1, max_size=12), st.integers(0, 2**64 - 1))
+def test_what_is_drawn_ahead_is_what_would_be_drawn(indices, seed):
+    ahead = Ahead(seed)
+    for index in indices:
+        for attempt in (0, 1):
+            foreseen, plain = Draws(seed, index, attempt=attempt, ahead=ahead), Draws(seed, index, attempt=attempt)
+            for place in range(index % 5 + 1):
+                assert foreseen.within("a").noise_seed("b", place) == plain.within("a").noise_seed("b", place)
+                assert foreseen.uniform(f"c{place}", (1, 2)) == plain.uniform(f"c{place}", (1, 2))
+
+
+def test_samples_in_turn_are_drawn_together_and_what_is_new_is_foreseen():
+    ahead = Ahead(5)
+    assert ahead.sample(7).columns == {}
+    for parameter in range(8):
+        ahead.foresee(parameter, 0)
+    in_turn = ahead.sample(8)
+    assert (in_turn.first, in_turn.end, len(in_turn.columns)) == (8, 24, 8)
+    assert ahead.sample(9) is in_turn
+    jumped = ahead.sample(1000)
+    assert (jumped.first, jumped.end) == (1000, 1001)

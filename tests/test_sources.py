@@ -13,7 +13,8 @@ from defectsynth import AnomalySynthesizer, DefectBank, TextureBank, load_recipe
 from defectsynth.errors import LeakageError, PlanError, SourceError
 from defectsynth.files import write_image
 from defectsynth.rng import Draws
-from defectsynth.sources.enhance import DRAEM_OPERATIONS, Enhance, OperationName, apply_operations, rotation_of
+from defectsynth.sources.enhance import DRAEM_OPERATIONS, Enhance, OperationName, rotation_of
+from defectsynth.sources.operations import apply_operations
 from defectsynth.sources.texture import sample
 from defectsynth.sources.tone import ToneParams
 

@@ -1,4 +1,4 @@
-"""What every blend kind is: a spec that draws parameters, and parameters that blend a patch into a rectangle."""
+"""What every blend kind is: a spec that draws parameters, and parameters that blend what a source gives into a mask."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from defectsynth.fill import Fill
 from defectsynth.images import AnyImage
 from defectsynth.rng import Draws
 from defectsynth.site import Site
 from defectsynth.spec import Part, Registry
 
-__all__ = ["BLENDS", "BLEND_PARAMS", "BlendParams", "BlendSpec", "Degree"]
+__all__ = ["BLENDS", "BLEND_PARAMS", "BlendParams", "BlendSpec", "Blended", "Degree"]
 
 Degree = npt.NDArray[np.float32]
-"""``(h, w)`` in [0, 1]: how anomalous each pixel of a rectangle is."""
+"""``(n,)`` in [0, 1]: how anomalous each of the mask's pixels is; one that is 0 does not belong to the defect after all."""
+Blended = tuple[AnyImage, Degree]
+"""``(n, C)`` of the picture's type, the mask's pixels row by row, and the degree of each."""
 
 
 class BlendParams(Part):
@@ -26,16 +29,12 @@ class BlendParams(Part):
     """How many pixels around the mask the rectangle reaches, for blends that look beyond the outline."""
 
     @abstractmethod
-    def blend(self, site: Site, patch: AnyImage) -> tuple[AnyImage, Degree]:
-        """The rectangle with the defect in it, and the degree of anomaly of each of its pixels.
+    def blend(self, site: Site, fill: Fill) -> Blended:
+        """The mask's pixels with the defect in them, and how anomalous each of them is.
 
         Args:
-            site: where; ``site.product`` is the rectangle as it is, ``site.inside`` the mask in it. Not to be written to.
-            patch: ``(h, w, C)``, the source, of the picture's type.
-
-        Returns:
-            the rectangle, ``(h, w, C)`` of the picture's type and equal to ``site.product`` outside the mask, and ``(h, w)``
-            float32 in [0, 1], zero outside the mask.
+            site: where; ``site.pixels`` is what is there now. Not to be written to.
+            fill: what the source gives. Not to be written to.
         """
 
 

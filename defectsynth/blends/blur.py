@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from defectsynth.blends.base import BLEND_PARAMS, BLENDS, BlendParams, BlendSpec, Degree
+from defectsynth.blends.base import BLEND_PARAMS, BLENDS, Blended, BlendParams, BlendSpec
 from defectsynth.blends.form import soft_outline, towards
 from defectsynth.blends.mixing import ONE, edge_weights
-from defectsynth.blends.painting import degree_of, mixed, painted, pixels, replaces
+from defectsynth.blends.painting import degree_of, mixed, painted, pixels, unchanged
+from defectsynth.fill import Fill
 from defectsynth.images import AnyImage, resize_image, to_float
 from defectsynth.rng import Draws
 from defectsynth.site import Site
@@ -48,15 +49,15 @@ class BlurParams(BlendParams):
     angle: float = 0.0
     edge: float = Field(default=0.0, ge=0.0, le=1.0)
 
-    def blend(self, site: Site, patch: AnyImage) -> tuple[AnyImage, Degree]:
+    def blend(self, site: Site, fill: Fill) -> Blended:
         """See ``BlendParams.blend``; the degree is the weight of the blurred picture: 1 but for the soft edge."""
-        replaced = replaces(site, patch)
+        replaced = not fill.is_product
         if self.sigma == 0.0 and self.length == 0.0 and not replaced:
-            return site.product.copy(), np.zeros(site.inside.shape, dtype=np.float32)
-        blurred = self._blurred(patch, (0, 0), site) if replaced else self._blurred(*self._surroundings(site), site)
+            return unchanged(site)
+        blurred = self._blurred(fill.rectangle, (0, 0), site) if replaced else self._blurred(*self._surroundings(site), site)
         weight = edge_weights(site.mask[site.window], 1.0, self.edge * site.side)[site.inside].astype(np.float32)
         weight *= soft_outline(site)[site.inside] / np.float32(ONE)
-        return painted(site, mixed(pixels(site, site.product), blurred[site.inside], weight)), degree_of(site, weight)
+        return painted(site, mixed(pixels(site, site.pixels), blurred[site.inside], weight)), degree_of(weight)
 
     def _surroundings(self, site: Site) -> tuple[AnyImage, tuple[int, int]]:
         """The part of the picture that is blurred into the rectangle, and the rectangle's corner in it."""
@@ -102,7 +103,7 @@ class Blur(BlendSpec):
 
     def draw(self, draws: Draws) -> BlurParams:
         """The parameters of one blur."""
-        return BlurParams(
+        return BlurParams.drawn(
             sigma=draws.uniform("sigma", self.sigma_range),
             length=draws.uniform("length", self.length_range),
             angle=draws.uniform("angle", self.angle_range),

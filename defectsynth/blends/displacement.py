@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from defectsynth.blends.base import BLEND_PARAMS, BLENDS, BlendParams, BlendSpec, Degree
+from defectsynth.blends.base import BLEND_PARAMS, BLENDS, Blended, BlendParams, BlendSpec
 from defectsynth.blends.form import Form, form_of, towards
-from defectsynth.blends.painting import degree_of, painted, pixels, replaces
+from defectsynth.blends.painting import degree_of, painted, pixels, unchanged
+from defectsynth.fill import Fill
 from defectsynth.images import AnyImage
 from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
@@ -50,21 +51,22 @@ class DisplacementParams(BlendParams):
     waves: float = Field(default=1.0, gt=0.0)
     phase: float = Field(default=0.0, ge=0.0, le=1.0)
 
-    def blend(self, site: Site, patch: AnyImage) -> tuple[AnyImage, Degree]:
+    def blend(self, site: Site, fill: Fill) -> Blended:
         """See ``BlendParams.blend``; the degree is the freedom to move: 1 in the middle of the mask, falling to its outline.
 
         The product is moved with what lies around the mask; another source within its rectangle, mirrored at its edges.
         """
-        replaced = replaces(site, patch)
+        replaced = not fill.is_product
         if self.amount == 0.0 and not replaced:
-            return site.product.copy(), np.zeros(site.inside.shape, dtype=np.float32)
+            return unchanged(site)
         form = form_of(site)
         freedom = (np.float32(1.0) - form.across * form.across) ** 2
         down, right = np.zeros((2, *site.inside.shape), dtype=np.float32)
         down[site.inside], right[site.inside] = self._steps(site, form, freedom)
-        moved = _moved(patch, (0, 0), down, right) if replaced else _moved(*_surroundings(site, down, right), down, right)
+        seen = (fill.rectangle, (0, 0)) if replaced else _surroundings(site, down, right)
+        moved = _moved(*seen, down, right)
         weight = np.ones_like(freedom) if replaced else freedom
-        return painted(site, pixels(site, moved)), degree_of(site, weight)
+        return painted(site, pixels(site, moved[site.inside])), degree_of(weight)
 
     def _steps(self, site: Site, form: Form, freedom: FloatField) -> tuple[FloatField, FloatField]:
         """``(n,)`` each: how many pixels down and right of itself a pixel of the mask finds what it shows."""
@@ -123,7 +125,9 @@ class Displacement(BlendSpec):
         if self.profile == "wrinkle":
             waves = {"waves": draws.uniform("waves", self.waves_range), "phase": draws.uniform("phase", (0.0, 1.0))}
         angle = draws.uniform("angle", self.angle_range) if self.profile in ("shift", "wrinkle") else 0.0
-        return DisplacementParams(profile=self.profile, amount=draws.uniform("amount", self.amount_range), angle=angle, **waves)
+        return DisplacementParams.drawn(
+            profile=self.profile, amount=draws.uniform("amount", self.amount_range), angle=angle, **waves
+        )
 
 
 def _surroundings(site: Site, down: FloatField, right: FloatField) -> tuple[AnyImage, tuple[int, int]]:

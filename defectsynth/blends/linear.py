@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from defectsynth.blends.base import BLEND_PARAMS, BLENDS, BlendParams, BlendSpec, Degree
-from defectsynth.blends.mixing import ONE, edge_weights, interpolate
-from defectsynth.images import AnyImage
+from defectsynth.blends.base import BLEND_PARAMS, BLENDS, Blended, BlendParams, BlendSpec
+from defectsynth.blends.mixing import ONE, interpolate, pixel_weights
+from defectsynth.fill import Fill
 from defectsynth.rng import Draws
 from defectsynth.site import Site
 from defectsynth.spec import FractionRange
@@ -34,10 +34,11 @@ class LinearParams(BlendParams):
     opacity: float = Field(ge=0.0, le=1.0)
     edge: float = Field(default=0.0, ge=0.0, le=1.0)
 
-    def blend(self, site: Site, patch: AnyImage) -> tuple[AnyImage, Degree]:
+    def blend(self, site: Site, fill: Fill) -> Blended:
         """See ``BlendParams.blend``; the degree of anomaly is the weight of the source."""
-        weights = edge_weights(site.mask[site.window], self.opacity, self.edge * site.side)
-        return interpolate(site.product, patch, weights), weights.astype(np.float32) / np.float32(ONE)
+        weights = pixel_weights(site, self.opacity, self.edge * site.side)
+        degree = weights[:, 0].astype(np.float32) / np.float32(ONE)
+        return interpolate(site.pixels, fill.pixels, weights), np.broadcast_to(degree, site.positions.shape)
 
 
 @BLENDS.register
@@ -68,4 +69,4 @@ class Linear(BlendSpec):
             opacity = draws.uniform("opacity", self.opacity_range)
         else:
             opacity = draws.normal("opacity", self.opacity_normal, self.opacity_range)
-        return LinearParams(opacity=opacity, edge=draws.uniform("edge", self.edge_range))
+        return LinearParams.drawn(opacity=opacity, edge=draws.uniform("edge", self.edge_range))

@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from defectsynth.images import AnyImage, Mask
 from defectsynth.noise import smooth
+from defectsynth.site import Site
 
-__all__ = ["ONE", "Weights", "edge_weights", "interpolate"]
+__all__ = ["ONE", "Weights", "edge_weights", "interpolate", "pixel_weights"]
 
 ONE = 1 << 16
 """Weights are integers out of 65,536, so that 8- and 16-bit blends are exact sums."""
@@ -29,23 +30,25 @@ def edge_weights(mask: Mask, opacity: float, edge: float) -> Weights:
     return np.rint(rise * np.float32(opacity * ONE)).astype(np.uint32)
 
 
+def pixel_weights(site: Site, opacity: float, edge: float) -> Weights:
+    """``edge_weights`` of a site's mask, ``(n, 1)`` for its pixels, or ``(1, 1)`` where all have the same."""
+    if edge < 1.0:
+        return np.full((1, 1), round(opacity * ONE), dtype=np.uint32)
+    return edge_weights(site.mask[site.window], opacity, edge)[site.inside][:, None]
+
+
 def interpolate(image: AnyImage, patch: AnyImage, weights: Weights) -> AnyImage:
-    """``(1 - w) image + w patch`` where the weight is above zero; a new ``(h, w, C)``, equal to ``image`` elsewhere.
+    """``(1 - w) image + w patch``.
 
     Args:
-        image, patch: ``(h, w, C)`` of one type.
-        weights: ``(h, w)`` out of ``ONE``. Integers are rounded half up.
+        image, patch: ``(n, C)`` of one type.
+        weights: ``(n, 1)`` or ``(1, 1)`` out of ``ONE``. Integers are rounded half up.
     """
-    inside = weights > 0
-    blended = image.copy()
-    blended[inside] = _pixels(image[inside], patch[inside], weights[inside][:, None])
-    return blended
-
-
-def _pixels(image: AnyImage, patch: AnyImage, weights: Weights) -> AnyImage:
-    """``(n, C)`` pixels of both, ``(n, 1)`` weights."""
     if image.dtype == np.float32:
         share = weights.astype(np.float32) / np.float32(ONE)
         return np.clip(image + share * (patch - image), 0.0, 1.0).astype(np.float32)
-    total = image.astype(np.uint32) * (np.uint32(ONE) - weights) + patch.astype(np.uint32) * weights
-    return ((total + np.uint32(ONE // 2)) >> np.uint32(16)).astype(image.dtype)
+    total = image.astype(np.uint32) * (np.uint32(ONE) - weights)
+    total += patch * weights
+    total += np.uint32(ONE // 2)
+    total >>= np.uint32(16)
+    return total.astype(image.dtype)

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import AfterValidator, Field
 
-from defectsynth.blends.base import BLEND_PARAMS, BLENDS, BlendParams, BlendSpec, Degree
-from defectsynth.blends.painting import painted, pixels
+from defectsynth.blends.base import BLEND_PARAMS, BLENDS, Blended, BlendParams, BlendSpec
+from defectsynth.blends.painting import painted, pixels, unchanged
 from defectsynth.blends.solver import Sides, solve
+from defectsynth.fill import Fill
 from defectsynth.images import AnyImage, to_float
 from defectsynth.rng import Draws
 from defectsynth.site import Site
@@ -51,18 +52,18 @@ class PoissonParams(BlendParams):
     mode: Mode = "normal"
     opacity: float = Field(default=1.0, ge=0.0, le=1.0)
 
-    def blend(self, site: Site, patch: AnyImage) -> tuple[AnyImage, Degree]:
+    def blend(self, site: Site, fill: Fill) -> Blended:
         """See ``BlendParams.blend``; the degree of anomaly is the opacity.
 
         Where the box ends at the outline, the source's gradients across it are not known, and the product's stand for them.
         """
-        degree = np.where(site.inside, np.float32(self.opacity), np.float32(0.0))
         if self.opacity == 0.0:
-            return site.product.copy(), degree
-        divergence = self._divergence(_planes(site.product, site.white), _planes(patch, site.white))
+            return unchanged(site)
+        divergence = self._divergence(_planes(site.product, site.white), _planes(fill.rectangle, site.white))
         change = np.moveaxis(solve(site.inside, divergence, _sides_on_border(site), _TOLERANCE), 0, 2)[site.inside]
         share = np.float32(1.0 if self.mode == "weighted" else self.opacity)
-        return painted(site, pixels(site, site.product) + share * change), degree
+        degree = np.full(site.positions.shape, self.opacity, dtype=np.float32)
+        return painted(site, pixels(site, site.pixels) + share * change), degree
 
     def _divergence(self, product: Planes, patch: Planes) -> Planes:
         """What the change's gradients, the guide less the product, add up to at every pixel."""
@@ -109,7 +110,7 @@ class Poisson(BlendSpec):
     def draw(self, draws: Draws) -> PoissonParams:
         """The parameters of one gradient-domain blend."""
         mode = self.modes[draws.integer("mode", (0, len(self.modes) - 1))]
-        return PoissonParams(mode=mode, opacity=draws.uniform("opacity", self.opacity_range))
+        return PoissonParams.drawn(mode=mode, opacity=draws.uniform("opacity", self.opacity_range))
 
 
 def _planes(image: AnyImage, white: float | None) -> Planes:

@@ -15,12 +15,12 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from defectsynth.blends.base import BLEND_PARAMS, BLENDS, BlendParams, BlendSpec, Degree
+from defectsynth.blends.base import BLEND_PARAMS, BLENDS, Blended, BlendParams, BlendSpec
 from defectsynth.blends.form import Form, form_of, soft_outline, towards
 from defectsynth.blends.grain import grain_of
 from defectsynth.blends.light import lit
-from defectsynth.blends.painting import degree_of, mixed, painted, pixels, replaces
-from defectsynth.images import AnyImage
+from defectsynth.blends.painting import degree_of, mixed, painted, pixels, unchanged
+from defectsynth.fill import Fill
 from defectsynth.noise import FloatField, smooth
 from defectsynth.rng import Draws
 from defectsynth.site import Site
@@ -95,18 +95,18 @@ class ReliefParams(BlendParams):
     roughness: float = Field(default=0.0, ge=0.0, le=1.0)
     noise: int = Field(default=0, ge=0, lt=2**64)
 
-    def blend(self, site: Site, patch: AnyImage) -> tuple[AnyImage, Degree]:
+    def blend(self, site: Site, fill: Fill) -> Blended:
         """See ``BlendParams.blend``; the degree is the softness of the outline times the largest share of light that changes.
 
-        That share is ``strength + depth + highlight``, at most 1, and 1 where the patch is not the product itself.
+        That share is ``strength + depth + highlight``, at most 1, and 1 where the source is not the product itself.
         """
-        most = 1.0 if replaces(site, patch) else min(1.0, self.strength + self.depth + self.highlight)
+        most = 1.0 if not fill.is_product else min(1.0, self.strength + self.depth + self.highlight)
         if most == 0.0:
-            return site.product.copy(), np.zeros(site.inside.shape, dtype=np.float32)
+            return unchanged(site)
         outline = soft_outline(site)[site.inside]
-        shaded = lit(pixels(site, patch), *self._light(site, form_of(site)))
-        shaded = mixed(pixels(site, site.product), shaded, outline)
-        return painted(site, shaded), degree_of(site, outline * np.float32(most))
+        shaded = lit(pixels(site, fill.pixels), *self._light(site, form_of(site)))
+        shaded = mixed(pixels(site, site.pixels), shaded, outline)
+        return painted(site, shaded), degree_of(outline * np.float32(most))
 
     def _light(self, site: Site, form: Form) -> tuple[FloatField, FloatField, FloatField]:
         """``(n,)`` each, of the mask's pixels: what ``light.lit`` takes."""
@@ -156,7 +156,7 @@ class Relief(BlendSpec):
 
     def draw(self, draws: Draws) -> ReliefParams:
         """The parameters of one relief."""
-        return ReliefParams(
+        return ReliefParams.drawn(
             profile=self.profile,
             light=draws.uniform("light", self.light_range),
             strength=draws.uniform("strength", self.strength_range),

@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from defectsynth.blends.base import BLEND_PARAMS, BLENDS, BlendParams, BlendSpec, Degree
+from defectsynth.blends.base import BLEND_PARAMS, BLENDS, Blended, BlendParams, BlendSpec
 from defectsynth.blends.form import form_of, soft_outline, towards
 from defectsynth.blends.light import lit
 from defectsynth.blends.mixing import ONE, edge_weights
-from defectsynth.blends.painting import degree_of, mixed, painted, pixels
-from defectsynth.images import AnyImage, Mask
+from defectsynth.blends.painting import degree_of, mixed, painted, pixels, unchanged
+from defectsynth.fill import Fill
+from defectsynth.images import Mask
 from defectsynth.rng import Draws
 from defectsynth.site import Site
 from defectsynth.spec import AngleRange, FractionRange
@@ -48,26 +49,26 @@ class ShadowedParams(BlendParams):
     shade: float = Field(ge=0.0, le=1.0)
     opacity: float = Field(default=1.0, ge=0.0, le=1.0)
 
-    def blend(self, site: Site, patch: AnyImage) -> tuple[AnyImage, Degree]:
+    def blend(self, site: Site, fill: Fill) -> Blended:
         """See ``BlendParams.blend``; the degree is the weight of the particle, and the share of light that the shadow takes."""
         inside = site.inside
         if self.opacity == 0.0 and self.shadow == 0.0:
-            return site.product.copy(), np.zeros(inside.shape, dtype=np.float32)
+            return unchanged(site)
         particle, step = self._particle(inside)
         cover = (soft_outline(site, particle) * np.float32(self.opacity))[inside]
         fading = edge_weights(site.mask[site.window], self.shadow, _PENUMBRA * step)[inside].astype(np.float32)
         fading /= np.float32(ONE)
-        darkened = pixels(site, site.product) * (np.float32(1.0) - fading)[:, None]
-        result = mixed(darkened, self._lit_particle(site, particle, patch), cover)
+        darkened = pixels(site, site.pixels) * (np.float32(1.0) - fading)[:, None]
+        result = mixed(darkened, self._lit_particle(site, particle, fill), cover)
         one = np.float32(1.0)
-        return painted(site, result), degree_of(site, one - (one - cover) * (one - fading))
+        return painted(site, result), degree_of(one - (one - cover) * (one - fading))
 
-    def _lit_particle(self, site: Site, particle: Mask, patch: AnyImage) -> npt.NDArray[np.float32]:
+    def _lit_particle(self, site: Site, particle: Mask, fill: Fill) -> npt.NDArray[np.float32]:
         """The source's pixels, bright towards the light and dark away from it, as on a ball."""
         form, solid = form_of(site, particle), particle[site.inside] != 0
         facing = np.zeros(solid.size, dtype=np.float32)
         facing[solid] = np.float32(self.shade) * form.across * form.facing(self.light)
-        return lit(pixels(site, patch), facing)
+        return lit(pixels(site, fill.pixels), facing)
 
     def _particle(self, inside: npt.NDArray[np.bool_]) -> tuple[Mask, float]:
         """The particle, ``(h, w)`` uint8, and the shadow's length in pixels: as long as the particle keeps half of the mask."""
@@ -107,7 +108,7 @@ class Shadowed(BlendSpec):
 
     def draw(self, draws: Draws) -> ShadowedParams:
         """The parameters of one particle."""
-        return ShadowedParams(
+        return ShadowedParams.drawn(
             light=draws.uniform("light", self.light_range),
             offset=draws.uniform("offset", self.offset_range),
             shadow=draws.uniform("shadow", self.shadow_range),

@@ -11,12 +11,12 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from defectsynth.blends.base import BLEND_PARAMS, BLENDS, BlendParams, BlendSpec, Degree
+from defectsynth.blends.base import BLEND_PARAMS, BLENDS, Blended, BlendParams, BlendSpec
 from defectsynth.blends.form import Form, form_of
 from defectsynth.blends.grain import grain_of
-from defectsynth.blends.mixing import ONE, edge_weights
-from defectsynth.blends.painting import Pixels, degree_of, mixed, painted, pixels
-from defectsynth.images import AnyImage
+from defectsynth.blends.mixing import ONE, pixel_weights
+from defectsynth.blends.painting import Pixels, degree_of, mixed, painted, pixels, unchanged
+from defectsynth.fill import Fill
 from defectsynth.noise import FloatField, smooth
 from defectsynth.rng import Draws
 from defectsynth.site import Site
@@ -40,18 +40,19 @@ class StainParams(BlendParams):
     edge: float = Field(default=0.0, ge=0.0, le=1.0)
     ring: float = Field(default=0.0, ge=0.0, le=1.0)
 
-    def blend(self, site: Site, patch: AnyImage) -> tuple[AnyImage, Degree]:
+    def blend(self, site: Site, fill: Fill) -> Blended:
         """See ``BlendParams.blend``; the degree is the stain's weight: opacity, softened by edge and ring."""
         if self.opacity == 0.0:
-            return site.product.copy(), np.zeros(site.inside.shape, dtype=np.float32)
+            return unchanged(site)
         weight = self._weight(site)
-        stained, weight = self._stained(site, pixels(site, site.product), pixels(site, patch), weight)
-        return painted(site, stained), degree_of(site, weight)
+        stained, weight = self._stained(site, pixels(site, site.pixels), pixels(site, fill.pixels), weight)
+        return painted(site, stained), degree_of(weight)
 
     def _weight(self, site: Site) -> FloatField:
         """``(n,)`` in [0, 1] for the mask's pixels."""
-        weight = edge_weights(site.mask[site.window], self.opacity, self.edge * site.side)[site.inside].astype(np.float32)
-        weight /= np.float32(ONE)
+        weights = pixel_weights(site, self.opacity, self.edge * site.side)[:, 0] / np.float32(ONE)
+        weight = np.empty(site.positions.shape, dtype=np.float32)
+        weight[:] = weights
         if self.ring > 0.0:
             ring = smooth(*_RING, form_of(site).across)
             weight *= np.float32(1.0 - self.ring) + np.float32(self.ring) * ring
@@ -103,7 +104,7 @@ class Multiply(StainSpec):
 
     def draw(self, draws: Draws) -> MultiplyParams:
         """The parameters of one stain."""
-        return MultiplyParams(**self.draw_stain(draws))
+        return MultiplyParams.drawn(**self.draw_stain(draws))
 
 
 @BLEND_PARAMS.register
@@ -124,7 +125,7 @@ class Screen(StainSpec):
 
     def draw(self, draws: Draws) -> ScreenParams:
         """The parameters of one stain."""
-        return ScreenParams(**self.draw_stain(draws))
+        return ScreenParams.drawn(**self.draw_stain(draws))
 
 
 _TOASTED = (0.35, 0.8, 1.25)
@@ -186,4 +187,4 @@ class Burn(StainSpec):
     def draw(self, draws: Draws) -> BurnParams:
         """The parameters of one scorch."""
         roughness = draws.uniform("roughness", self.roughness_range)
-        return BurnParams(**self.draw_stain(draws), roughness=roughness, noise=draws.noise_seed("noise"))
+        return BurnParams.drawn(**self.draw_stain(draws), roughness=roughness, noise=draws.noise_seed("noise"))

@@ -146,7 +146,7 @@ class Blob(OnePiece, Placed):
 
     def draw(self, draws: Draws, banks: Banks) -> BlobParams:
         """The parameters of one blob."""
-        return BlobParams(
+        return BlobParams.drawn(
             noise=draws.noise_seed("noise"),
             size=draws.log_uniform("size", self.size_range),
             vertices=draws.integer("vertices", self.vertices_range),

@@ -83,7 +83,7 @@ class Union(_Combination):
 
     def draw(self, draws: Draws, banks: Banks) -> UnionParams:
         """The parameters of one union."""
-        return UnionParams(masks=self.draw_pair(draws, banks), **self.draw_controls(draws))
+        return UnionParams.drawn(masks=self.draw_pair(draws, banks), **self.draw_controls(draws))
 
 
 @MASKS.register
@@ -94,4 +94,4 @@ class Intersection(_Combination):
 
     def draw(self, draws: Draws, banks: Banks) -> IntersectionParams:
         """The parameters of one intersection."""
-        return IntersectionParams(masks=self.draw_pair(draws, banks), **self.draw_controls(draws))
+        return IntersectionParams.drawn(masks=self.draw_pair(draws, banks), **self.draw_controls(draws))

@@ -200,7 +200,7 @@ class Crack(OnePiece, Placed):
     def draw(self, draws: Draws, banks: Banks) -> CrackParams:
         """The parameters of one crack."""
         width = draws.log_uniform("width", self.width_range)
-        return CrackParams(
+        return CrackParams.drawn(
             noise=draws.noise_seed("noise"),
             length=self._draw_length(draws, width),
             width=width,

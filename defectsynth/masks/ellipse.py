@@ -62,4 +62,4 @@ class Ellipse(Sized):
 
     def draw(self, draws: Draws, banks: Banks) -> EllipseParams:
         """The parameters of one ellipse."""
-        return EllipseParams.model_validate(self.draw_shape(draws))
+        return EllipseParams.drawn(**self.draw_shape(draws))

@@ -124,7 +124,7 @@ class GridCells(MaskSpec):
 
     def draw(self, draws: Draws, banks: Banks) -> GridCellsParams:
         """The parameters of some cells."""
-        return GridCellsParams(
+        return GridCellsParams.drawn(
             rows=draws.integer("rows", self.rows_range),
             columns=draws.integer("columns", self.columns_range),
             over=self.over,

@@ -73,7 +73,7 @@ class MaskFile(Stencil):
     def draw(self, draws: Draws, banks: Banks) -> MaskFileParams:
         """The parameters of one mask."""
         name, content = banks.draw_mask(draws, self.folders)
-        return MaskFileParams(
+        return MaskFileParams.drawn(
             name=name,
             hash=content,
             piece=draws.uniform("piece", (0.0, 0.999999)) if self.piece == "each" else None,

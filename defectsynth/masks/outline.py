@@ -86,7 +86,7 @@ class Outline(Stencil):
     def draw(self, draws: Draws, banks: Banks) -> OutlineParams:
         """The parameters of one outline."""
         name, content = banks.draw_defect(draws, self.kinds)
-        return OutlineParams(
+        return OutlineParams.drawn(
             name=name,
             hash=content,
             piece=draws.uniform("piece", (0.0, 0.999999)) if self.piece == "each" else None,

@@ -128,7 +128,7 @@ class Patch(OnePiece):
     def draw(self, draws: Draws, banks: Banks) -> PatchParams:
         """The parameters of one patch."""
         height, width = self._draw_sides(draws)
-        return PatchParams(
+        return PatchParams.drawn(
             height=round(height, 6),
             width=round(width, 6),
             place=draws.uniform("place", (0.0, 0.999999)),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
@@ -17,6 +16,7 @@ from defectsynth import noise
 from defectsynth.banks import Banks
 from defectsynth.images import Mask
 from defectsynth.masks.base import MASK_PARAMS, MASKS, MaskParams, MaskSpec
+from defectsynth.masks.turning import rotate
 from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
 from defectsynth.spec import AngleRange, CellsRange, PositiveRange, Range
@@ -25,10 +25,8 @@ __all__ = ["Perlin", "PerlinParams"]
 
 Cells = Annotated[float, Field(gt=0.0, le=2.0**16)]
 _MOST_OCTAVES = 8
-_FIXED_POINT = 16  # bits after the point of rotated coordinates: integers, so no rounding differs between machines
-_SPARE = 4  # of those bits, dropped before the sum, so that it fits into 32
 _LARGEST_CANVAS = 4  # times the picture; a long picture would need a square canvas of its length, so it is sampled directly
-_NOWHERE = np.float32(-4.0)  # below any noise value less any threshold
+_NOWHERE = -4.0  # below any noise value less any threshold
 
 
 @MASK_PARAMS.register
@@ -57,18 +55,40 @@ class PerlinParams(MaskParams):
     rescale: bool = False
     cover: bool = True
 
+    def paint(self, roi: Mask, banks: Banks) -> Mask:
+        """See ``MaskParams.paint``. Where no level is to be chosen, what is turned is the mask, not the noise."""
+        if self.area is not None or self.components is not None or self._is_far_larger(roi):
+            return super().paint(roi, banks)
+        above = self._upright(roi) > np.float32(self.threshold)
+        mask = above.view(np.uint8) * np.uint8(255)
+        mask = mask if self.angle == 0.0 else rotate(mask, roi.shape, self.angle, 0)
+        return np.bitwise_and(mask, roi)
+
     def field(self, roi: Mask, banks: Banks) -> FloatField:
         """Noise less threshold."""
-        shape = (roi.shape[0], roi.shape[1])
-        canvas = _covering(shape, self.angle) if self.cover and self.angle != 0.0 else shape
-        along = (math.sqrt(roi.size), math.sqrt(roi.size)) if self.square else shape
-        pitch = (self.cells[0] / along[0], self.cells[1] / along[1])
-        if canvas[0] * canvas[1] > _LARGEST_CANVAS * roi.size:
-            positions = _turned_positions(shape, canvas, pitch, self.angle)
+        if self._is_far_larger(roi):
+            positions = _turned_positions(roi.shape, self._canvas(roi), self._pitch(roi), self.angle)
             return self._rescaled(noise.fbm_at(self.noise, *positions, self.octaves)) - np.float32(self.threshold)
-        cells = (pitch[0] * canvas[0], pitch[1] * canvas[1])
-        values = self._rescaled(noise.fbm(self.noise, canvas, cells, self.octaves))
-        return (values if self.angle == 0.0 else _rotate(values, shape, self.angle)) - np.float32(self.threshold)
+        values = self._upright(roi)
+        turned = values if self.angle == 0.0 else rotate(values, roi.shape, self.angle, _NOWHERE)
+        return turned - np.float32(self.threshold)
+
+    def _upright(self, roi: Mask) -> FloatField:
+        """The noise before it is turned."""
+        canvas, pitch = self._canvas(roi), self._pitch(roi)
+        return self._rescaled(noise.fbm(self.noise, canvas, (pitch[0] * canvas[0], pitch[1] * canvas[1]), self.octaves))
+
+    def _canvas(self, roi: Mask) -> tuple[int, int]:
+        return _covering(roi.shape, self.angle) if self.cover and self.angle != 0.0 else (roi.shape[0], roi.shape[1])
+
+    def _pitch(self, roi: Mask) -> tuple[float, float]:
+        along = (math.sqrt(roi.size), math.sqrt(roi.size)) if self.square else roi.shape
+        return self.cells[0] / along[0], self.cells[1] / along[1]
+
+    def _is_far_larger(self, roi: Mask) -> bool:
+        """Whether the canvas is so much larger than the picture that noise is made at the picture's pixels alone."""
+        height, width = self._canvas(roi)
+        return height * width > _LARGEST_CANVAS * roi.size
 
     def _rescaled(self, values: FloatField) -> FloatField:
         return _stretched(values) if self.rescale and values.max() <= self.threshold else values
@@ -108,7 +128,7 @@ class Perlin(MaskSpec):
 
     def draw(self, draws: Draws, banks: Banks) -> PerlinParams:
         """The parameters of one Perlin mask."""
-        return PerlinParams(
+        return PerlinParams.drawn(
             noise=draws.noise_seed("noise"),
             cells=self._draw_cells(draws),
             square=self.elongation_range is not None,
@@ -139,7 +159,7 @@ def _stretched(values: FloatField) -> FloatField:
     return values if high == low else (values - low) * (np.float32(2.0) / (high - low)) - np.float32(1.0)
 
 
-def _covering(shape: tuple[int, int], angle: float) -> tuple[int, int]:
+def _covering(shape: tuple[int, ...], angle: float) -> tuple[int, int]:
     """The upright rectangle that still fills ``shape`` after a rotation about its centre."""
     sine, cosine = abs(math.sin(math.radians(angle))), abs(math.cos(math.radians(angle)))
     height, width = shape
@@ -147,37 +167,10 @@ def _covering(shape: tuple[int, int], angle: float) -> tuple[int, int]:
 
 
 def _turned_positions(
-    shape: tuple[int, int], canvas: tuple[int, int], pitch: tuple[float, float], angle: float
+    shape: tuple[int, ...], canvas: tuple[int, int], pitch: tuple[float, float], angle: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Lattice coordinates of every pixel of ``shape`` on a canvas that was turned about its centre."""
     sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
     y = (np.arange(shape[0]) + 0.5 - shape[0] / 2)[:, None]
     x = (np.arange(shape[1]) + 0.5 - shape[1] / 2)[None, :]
     return (sine * x + cosine * y + canvas[0] / 2) * pitch[0], (cosine * x - sine * y + canvas[1] / 2) * pitch[1]
-
-
-def _rotate(values: FloatField, shape: tuple[int, int], angle: float) -> FloatField:
-    """``values`` turned about its centre and cropped to ``shape``; pixels from outside get a value below any threshold.
-
-    Nearest neighbour at integer coordinates: a level set has no use for interpolated values, and copies are exact.
-    """
-    one = 1 << _FIXED_POINT
-    sine = round(math.sin(math.radians(angle)) * one)
-    cosine = round(math.cos(math.radians(angle)) * one)
-    y = 2 * np.arange(shape[0], dtype=np.int64) - (shape[0] - 1)  # twice the distance from the centre, an integer
-    x = 2 * np.arange(shape[1], dtype=np.int64) - (shape[1] - 1)
-    maps = np.empty((*shape, 2), dtype=np.int16)
-    maps[:, :, 0] = _coordinates(cosine * x, -sine * y, values.shape[1])
-    maps[:, :, 1] = _coordinates(sine * x, cosine * y, values.shape[0])
-    turned = cv2.remap(  # type: ignore[call-overload]
-        values, maps, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float(_NOWHERE)
-    )
-    return np.asarray(turned, dtype=np.float32)
-
-
-def _coordinates(along_x: npt.NDArray[np.int64], along_y: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int32]:
-    """Whole coordinates on an axis of ``size`` pixels, -1 to ``size``, from doubled fixed-point ones."""
-    half = ((size - 1) << _FIXED_POINT) + (1 << _FIXED_POINT)
-    row = ((along_y + half) >> _SPARE).astype(np.int32)
-    column = (along_x >> _SPARE).astype(np.int32)
-    return np.clip((row[:, None] + column[None, :]) >> (_FIXED_POINT + 1 - _SPARE), -1, size)

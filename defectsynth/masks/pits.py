@@ -208,7 +208,7 @@ class Pits(Placed):
     def draw(self, draws: Draws, banks: Banks) -> PitsParams:
         """The parameters of one cluster of pits."""
         controls = self.draw_controls(draws)
-        return PitsParams(
+        return PitsParams.drawn(
             noise=draws.noise_seed("noise"),
             count=int(controls["components"] or draws.integer("count", self.count_range)),
             radii=self.radius_range,

@@ -45,4 +45,4 @@ class Rectangle(Sized):
 
     def draw(self, draws: Draws, banks: Banks) -> RectangleParams:
         """The parameters of one rectangle."""
-        return RectangleParams.model_validate(self.draw_shape(draws))
+        return RectangleParams.drawn(**self.draw_shape(draws))

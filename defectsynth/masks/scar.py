@@ -65,7 +65,7 @@ class Scar(OnePiece, Placed):
 
     def draw(self, draws: Draws, banks: Banks) -> ScarParams:
         """The parameters of one scar."""
-        return ScarParams(
+        return ScarParams.drawn(
             width=draws.uniform("width", self.width_range),
             length=draws.uniform("length", self.length_range),
             angle=draws.uniform("angle", self.rotation_range),

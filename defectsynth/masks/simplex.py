@@ -129,7 +129,7 @@ class Simplex(MaskSpec):
 
     def draw(self, draws: Draws, banks: Banks) -> SimplexParams:
         """The parameters of one simplex mask."""
-        return SimplexParams(
+        return SimplexParams.drawn(
             offset=(draws.uniform("offset", (0.0, _PERIOD)), draws.uniform("offset", (0.0, _PERIOD), slot=1)),
             cells=draws.log_uniform("cells", self.cells_range),
             elongation=draws.log_uniform("elongation", self.elongation_range),

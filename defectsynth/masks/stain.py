@@ -144,7 +144,7 @@ class Stain(OnePiece, Placed):
 
     def draw(self, draws: Draws, banks: Banks) -> StainParams:
         """The parameters of one stain."""
-        return StainParams(
+        return StainParams.drawn(
             noise=draws.noise_seed("noise"),
             size=draws.log_uniform("size", self.size_range),
             lobes=draws.integer("lobes", self.lobes_range),

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from defectsynth.affine import Matrix, about, of_resampled, rotation
 from defectsynth.banks import Banks
 from defectsynth.images import Box, Mask, bounding_box
-from defectsynth.masks.fitting import Cut, Fit, Room, largest_fit
+from defectsynth.masks.border import CutOff, cut_offs
+from defectsynth.masks.fitting import Cut, Fit, Room, fit_at, largest_fit
 from defectsynth.masks.placement import Placed, PlacedParams, axis_of, distance_from
 from defectsynth.masks.silhouette import most_alike
 from defectsynth.noise import FloatField
@@ -46,6 +49,8 @@ class StencilParams(PlacedParams):
         stretch: how many times it is longer along one direction, and thinner across, before it is turned; its area stays.
         stretch_angle: that direction, degrees anticlockwise.
         inside: whether it is placed, and where it must be shrunk, so that all of it lies in the ROI.
+        at_border: whether a shape that the border of its own picture cuts off is set down against the same border, turned and
+            mirrored with it; where the ROI has no room for it there, it is placed as any other.
         alike: share of the places that is used: where the ROI's edge runs most as the product's did around the shape.
         axis: direction of the axis of the product in the shape's own picture, degrees; the shape is then also turned by as much
             as the ROI's axis differs from it. None, or a round ROI: it is not.
@@ -57,6 +62,7 @@ class StencilParams(PlacedParams):
     stretch: float = Field(default=1.0, gt=0.0, le=100.0)
     stretch_angle: float = 0.0
     inside: bool = False
+    at_border: bool = False
     alike: float = Field(default=1.0, gt=0.0, le=1.0)
     axis: float | None = None
 
@@ -95,14 +101,13 @@ class StencilParams(PlacedParams):
     def _fit(self, shape: Mask, roi: Mask) -> Fit:
         """Where all of it lies in the ROI. The pixel that is placed is one of its own, the one farthest from its edge."""
         fine, point, angle = _Fine.of(shape), _deepest(shape), self._turn(roi)
+        room = Room(roi, self.place * _PHASES % 1.0)
+        factor, reach = self._factor(shape, roi), fine.reach(self._at(angle, 1.0))
+        off = cut_offs(shape) if self.at_border else []
+        if off and (fit := fit_at(room, lambda scale: fine.cut(self._at(angle, scale), point, off), factor, reach)):
+            return fit
         smallest = _SMALLEST_SIDE / math.sqrt(int(np.count_nonzero(shape)))
-        return largest_fit(
-            Room(roi, self.place * _PHASES % 1.0),
-            lambda factor: fine.cut(self._at(angle, factor), point),
-            self._factor(shape, roi),
-            smallest,
-            fine.reach(self._at(angle, 1.0)),
-        )
+        return largest_fit(room, lambda scale: fine.cut(self._at(angle, scale), point), factor, smallest, reach)
 
     def _linear(self, factor: float, roi: Mask) -> npt.NDArray[np.float64]:
         return self._at(self._turn(roi), factor)
@@ -145,6 +150,9 @@ class Stencil(Placed):
         stretch_range: how many times it is longer along any one direction, and thinner across, drawn log-uniformly.
         inside: whether it is placed, and where it must be shrunk, so that all of it lies in the ROI; false cuts off what hangs
             over the ROI's edge.
+        at_border: whether a shape that the border of its own picture cuts off is set down against the same border, turned and
+            mirrored with it (a crack that runs out of the picture has no end); where the ROI has no room for it there, it is
+            placed as any other. Needs ``inside``.
     """
 
     rotation_range: AngleRange = (-180, 180)
@@ -152,6 +160,13 @@ class Stencil(Placed):
     flip_probability: float = Field(default=0.5, ge=0.0, le=1.0)
     stretch_range: StretchRange = (1.0, 1.0)
     inside: bool = False
+    at_border: bool = False
+
+    @model_validator(mode="after")
+    def _placed_inside(self) -> Self:
+        if self.at_border and not self.inside:
+            raise ValueError("at_border true: it says where a shape lies that lies inside; add 'inside: true'")
+        return self
 
     def draw_pose(self, draws: Draws) -> dict[str, object]:
         """``angle``, ``scale``, ``flip``, ``stretch``, ``inside`` and the place, for ``draw``."""
@@ -162,6 +177,7 @@ class Stencil(Placed):
             "stretch": draws.log_uniform("stretch", self.stretch_range),
             "stretch_angle": draws.uniform("stretch_angle", (0.0, 180.0)) if self.stretch_range != (1.0, 1.0) else 0.0,
             "inside": self.inside,
+            "at_border": self.at_border,
             **self.draw_place(draws),
         }
 
@@ -199,7 +215,7 @@ class _Fine:
         sides = np.abs(linear[:, 0]) * (right - left) + np.abs(linear[:, 1]) * (bottom - top)
         return math.hypot(*sides)
 
-    def cut(self, linear: npt.NDArray[np.float64], point: tuple[float, float]) -> Cut:
+    def cut(self, linear: npt.NDArray[np.float64], point: tuple[float, float], off: Sequence[CutOff] = ()) -> Cut:
         """The shape turned and scaled, on a canvas of its own; ``point`` (x, y) of its own picture is the anchor."""
         top, left, bottom, right = self.box
         x = np.array([left - 0.5, right - 0.5]) - point[0]
@@ -208,7 +224,11 @@ class _Fine:
         before_x, before_y = (max(0, math.ceil(-float(reach.min()))) + 1 for reach in (reach_x, reach_y))
         after_x, after_y = (max(0, math.ceil(float(reach.max()))) + 2 for reach in (reach_x, reach_y))
         canvas = before_y + after_y, before_x + after_x
-        return Cut(self.warped(about(linear, point, (before_x, before_y)), canvas), (before_y, before_x))
+        anchor = before_y, before_x
+        mask = self.warped(about(linear, point, (before_x, before_y)), canvas)
+        for one in off:
+            one.trim(mask, anchor, linear, point)
+        return Cut(mask, anchor, tuple(one.mapped(linear) for one in off))
 
 
 def _box(shape: Mask) -> Box:

@@ -211,7 +211,7 @@ class Stroke(Placed):
         """The parameters of one stroke."""
         controls = self.draw_controls(draws)
         width = draws.log_uniform("width", self.width_range)
-        return StrokeParams(
+        return StrokeParams.drawn(
             noise=draws.noise_seed("noise"),
             length=self._draw_length(draws, width),
             width=width,

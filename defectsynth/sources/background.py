@@ -113,7 +113,7 @@ class Background(SourceSpec):
 
     def draw(self, draws: Draws, banks: Banks, mask: MaskParams) -> BackgroundParams:
         """The parameters of one break."""
-        return BackgroundParams(
+        return BackgroundParams.drawn(
             face=draws.uniform("face", self.face_range),
             shift=draws.uniform("shift", self.shift_range),
             noise=draws.noise_seed("noise"),

@@ -22,6 +22,13 @@ class SourceParams(Part):
     def render(self, site: Site) -> AnyImage:
         """The appearance inside the site's box: ``(h, w, 3)`` uint8 RGB, or the picture's own type and channels."""
 
+    def render_pixels(self, site: Site) -> AnyImage:
+        """The appearance at the mask's pixels, ``(n, 3)`` or ``(n, C)``; equal to that of ``render`` there.
+
+        A source whose pixels do not depend on each other makes only these.
+        """
+        return self.render(site)[site.inside]
+
 
 class SourceSpec(Part):
     """What may be drawn for a source."""

@@ -23,7 +23,8 @@ from defectsynth.masks.outline import OutlineParams
 from defectsynth.rng import Draws
 from defectsynth.site import Site
 from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, SourceParams, SourceSpec
-from defectsynth.sources.enhance import Enhance, Operation, apply_operations, no_enhancement, rotation_of
+from defectsynth.sources.enhance import Enhance, Operation, no_enhancement, rotation_of
+from defectsynth.sources.operations import apply_operations
 from defectsynth.sources.texture import sample
 from defectsynth.sources.tone import Tone, ToneParams
 from defectsynth.spec import AngleRange
@@ -111,7 +112,7 @@ class DefectSource(SourceSpec):
     def draw(self, draws: Draws, banks: Banks, mask: MaskParams) -> DefectParams:
         """The parameters of one defect."""
         name, content = (mask.name, mask.hash) if isinstance(mask, OutlineParams) else banks.draw_defect(draws, self.kinds)
-        return DefectParams(
+        return DefectParams.drawn(
             name=name,
             hash=content,
             part=self.part,

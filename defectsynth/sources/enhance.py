@@ -1,9 +1,7 @@
-"""Image enhancement as in DRAEM: k of n operations on the source, on 8-bit RGB.
+"""Image enhancement as in DRAEM: which k of n operations on the source may be drawn; ``operations.py`` applies them.
 
 Sources: ``VitjanZ/DRAEM`` ``data_loader.py`` (3 of 10, imgaug); ranges are imgaug's there. ``cqylunlun/GLASS``
-``datasets/mvtec.py`` (3 of 9; greyscale and the flips are its). Here an operation sees the rectangle that is painted and
-nothing else, so ``autocontrast`` and ``equalize`` take that rectangle's histogram; ``affine`` is drawn here and applied where
-the source is sampled (``texture.py``).
+``datasets/mvtec.py`` (3 of 9; greyscale and the flips are its).
 """
 
 from __future__ import annotations
@@ -11,18 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, get_args
 
-import cv2
-import numpy as np
-import numpy.typing as npt
 from pydantic import AfterValidator, Field, model_validator
 
 from defectsynth.rng import Draws
 from defectsynth.spec import Spec
 
-__all__ = ["Enhance", "Operation", "OperationName", "apply_operations", "no_enhancement", "rotation_of"]
+__all__ = ["Enhance", "Operation", "OperationName", "no_enhancement", "rotation_of"]
 
-RGB8 = npt.NDArray[np.uint8]
-Table = npt.NDArray[np.uint8]
 OperationName = Literal[
     "gamma",
     "brightness",
@@ -94,14 +87,6 @@ def no_enhancement() -> Enhance:
     return Enhance(count=0)
 
 
-def apply_operations(rgb: RGB8, operations: Sequence[Operation]) -> RGB8:
-    """``(h, w, 3)`` uint8 RGB after the operations in order; ``affine`` is left to the sampler."""
-    for name, numbers in operations:
-        if name != "affine":
-            rgb = _APPLY[name](rgb, numbers)
-    return rgb
-
-
 def rotation_of(operations: Sequence[Operation]) -> float:
     """Degrees anticlockwise that ``affine`` adds, or 0."""
     return sum(numbers[0] for name, numbers in operations if name == "affine")
@@ -167,117 +152,4 @@ _DRAW: dict[str, Callable[[Draws], tuple[float, ...]]] = {
     "greyscale": _draw_nothing,
     "flip_horizontal": _draw_nothing,
     "flip_vertical": _draw_nothing,
-}
-
-
-# --- apply: one operation on a picture ----------------------------------------------------------------------------------
-
-_RAMP = np.arange(256, dtype=np.float64)
-
-
-def _to_table(values: npt.NDArray[np.float64]) -> Table:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
-def _look_up(rgb: RGB8, tables: Sequence[Table]) -> RGB8:
-    """One table for all channels, or one each."""
-    table = tables[0] if len(tables) == 1 else np.stack(tables, axis=-1)[None]
-    return np.asarray(cv2.LUT(rgb, table), dtype=np.uint8)
-
-
-def _gamma(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
-    return _look_up(rgb, [_to_table(255.0 * (_RAMP / 255.0) ** gamma) for gamma in numbers])
-
-
-def _brightness(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
-    return _look_up(rgb, [_to_table(_RAMP * numbers[0] + numbers[1])])
-
-
-def _sharpness(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
-    smooth = cv2.filter2D(rgb, -1, np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], dtype=np.float32) / 13.0)  # Pillow's SMOOTH
-    return np.asarray(cv2.addWeighted(rgb, numbers[0], smooth, 1.0 - numbers[0], 0.0), dtype=np.uint8)
-
-
-def _hue_saturation(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
-    hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)  # hue 0..179
-    hue = np.mod(np.rint(_RAMP + numbers[0] * 180.0 / 255.0), 180.0).astype(np.uint8)  # imgaug maps +-255 to +-360 degrees
-    saturation = _to_table(_RAMP + numbers[1])
-    shifted = _look_up(np.asarray(hsv, dtype=np.uint8), [hue, saturation, _to_table(_RAMP)])
-    return np.asarray(cv2.cvtColor(shifted, cv2.COLOR_HSV2RGB), dtype=np.uint8)
-
-
-def _solarize(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
-    return _look_up(rgb, [_to_table(np.where(numbers[0] <= _RAMP, 255.0 - _RAMP, _RAMP))])
-
-
-def _posterize(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
-    step = 2.0 ** (8 - int(numbers[0]))
-    return _look_up(rgb, [_to_table(np.floor(_RAMP / step) * step)])
-
-
-def _invert(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
-    return np.asarray(cv2.bitwise_not(rgb), dtype=np.uint8)
-
-
-def _autocontrast(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
-    cut = rgb.shape[0] * rgb.shape[1] * numbers[0] / 100.0
-    return _look_up(rgb, [_stretched(_histogram(rgb, channel), cut) for channel in range(3)])
-
-
-def _stretched(histogram: npt.NDArray[np.int64], cut: float) -> Table:
-    """The table that maps the darkest and lightest values, after ``cut`` pixels at each end, to 0 and 255."""
-    low = int(np.searchsorted(np.cumsum(histogram), cut, side="right"))
-    high = 255 - int(np.searchsorted(np.cumsum(histogram[::-1]), cut, side="right"))
-    if high <= low:
-        return _to_table(_RAMP)
-    return _to_table((_RAMP - low) * 255.0 / (high - low))
-
-
-def _equalize(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
-    return _look_up(rgb, [_equalised(_histogram(rgb, channel)) for channel in range(3)])
-
-
-def _equalised(histogram: npt.NDArray[np.int64]) -> Table:
-    below = np.cumsum(histogram) - histogram
-    levels = int(histogram.sum()) - int(histogram[np.flatnonzero(histogram)[-1]])
-    if levels == 0:
-        return _to_table(_RAMP)
-    return _to_table(below * 255.0 / levels)
-
-
-def _histogram(rgb: RGB8, channel: int) -> npt.NDArray[np.int64]:
-    return np.bincount(rgb[:, :, channel].ravel(), minlength=256)
-
-
-def _contrast(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
-    grey = float(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).sum(dtype=np.int64) / (rgb.shape[0] * rgb.shape[1]))
-    return _look_up(rgb, [_to_table((_RAMP - grey) * numbers[0] + grey)])
-
-
-def _greyscale(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
-    return np.asarray(cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), dtype=np.uint8)
-
-
-def _flip_horizontal(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
-    return np.asarray(cv2.flip(rgb, 1), dtype=np.uint8)
-
-
-def _flip_vertical(rgb: RGB8, numbers: Sequence[float]) -> RGB8:
-    return np.asarray(cv2.flip(rgb, 0), dtype=np.uint8)
-
-
-_APPLY: dict[str, Callable[[RGB8, Sequence[float]], RGB8]] = {
-    "gamma": _gamma,
-    "brightness": _brightness,
-    "sharpness": _sharpness,
-    "hue_saturation": _hue_saturation,
-    "solarize": _solarize,
-    "posterize": _posterize,
-    "invert": _invert,
-    "autocontrast": _autocontrast,
-    "equalize": _equalize,
-    "contrast": _contrast,
-    "greyscale": _greyscale,
-    "flip_horizontal": _flip_horizontal,
-    "flip_vertical": _flip_vertical,
 }

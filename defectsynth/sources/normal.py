@@ -115,7 +115,7 @@ class Normal(Cut):
         name, content = banks.draw_normal(draws)
         place = draw_place(draws) if self.at == "any_place" else None
         drawn = {"name": name, "hash": content, "place": place, "scale": self._draw_scale(draws), "min_object": self.min_object}
-        return NormalParams.model_validate({**drawn, **self.draw_cut(draws, mask)})
+        return NormalParams.drawn(**{**drawn, **self.draw_cut(draws, mask)})
 
     def _draw_scale(self, draws: Draws) -> float:
         if self.scale_normal is None:

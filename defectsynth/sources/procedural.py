@@ -11,12 +11,13 @@ import numpy.typing as npt
 from pydantic import Field, field_validator
 
 from defectsynth.banks import Banks
+from defectsynth.images import histogram_of, smoothed
 from defectsynth.masks.base import MaskParams
 from defectsynth.rng import Draws
 from defectsynth.site import Site
 from defectsynth.sources.base import SOURCE_PARAMS, SOURCES
 from defectsynth.sources.families import FAMILIES, texture
-from defectsynth.sources.texture import Appearance, AppearanceParams
+from defectsynth.sources.texture import Appearance, AppearanceParams, Canvas
 
 __all__ = ["Procedural", "ProceduralParams"]
 
@@ -35,11 +36,12 @@ class ProceduralParams(AppearanceParams):
     family: Literal[tuple(FAMILIES)]  # type: ignore[valid-type]
     variant: int = Field(ge=0, lt=VARIANTS)
 
-    def render(self, site: Site) -> RGB8:
-        """A square tile, stretched over the picture, inside the site's box."""
+    def canvas(self, site: Site) -> Canvas:
+        """A square tile, stretched over the picture."""
         longest = min(max(site.shape), 2 * LARGEST_SIDE)
         side = min(2 ** round(math.log2(longest)), LARGEST_SIDE)
-        return self.render_from(_tile(self.family, self.variant, side), (longest, longest), site)
+        tile = _tile(self.family, self.variant, side)
+        return Canvas(tile, (longest, longest), lambda: histogram_of(tile), lambda: smoothed(tile))
 
 
 @SOURCES.register
@@ -66,7 +68,7 @@ class Procedural(Appearance):
         families = self.families or tuple(FAMILIES)
         family = families[draws.integer("family", (0, len(families) - 1))]
         variant = draws.integer("variant", (0, VARIANTS - 1))
-        return ProceduralParams.model_validate({"family": family, "variant": variant, **self.draw_appearance(draws)})
+        return ProceduralParams.drawn(**{"family": family, "variant": variant, **self.draw_appearance(draws)})
 
 
 @lru_cache(maxsize=256)

@@ -24,6 +24,10 @@ class ProductParams(SourceParams):
         """The picture under the site's box."""
         return site.product
 
+    def render_pixels(self, site: Site) -> AnyImage:
+        """The picture under the mask."""
+        return site.pixels
+
 
 @SOURCES.register
 class Product(SourceSpec):
@@ -33,4 +37,4 @@ class Product(SourceSpec):
 
     def draw(self, draws: Draws, banks: Banks, mask: MaskParams) -> ProductParams:
         """Draws nothing."""
-        return ProductParams()
+        return ProductParams.drawn()

@@ -77,7 +77,7 @@ class SameImage(Cut):
     def draw(self, draws: Draws, banks: Banks, mask: MaskParams) -> SameImageParams:
         """The parameters of one patch."""
         drawn = {"place": draw_place(draws), "step": self._draw_step(draws)}
-        return SameImageParams.model_validate({**drawn, **self.draw_cut(draws, mask)})
+        return SameImageParams.drawn(**{**drawn, **self.draw_cut(draws, mask)})
 
     def _draw_step(self, draws: Draws) -> Step | None:
         if self.distance_range is None:

@@ -7,7 +7,6 @@ is good: cells differ by a pixel at most, and a piece is taken from the corner o
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,13 +15,14 @@ from pydantic import Field
 
 from defectsynth import rng
 from defectsynth.banks import Banks
-from defectsynth.images import AnyImage, to_rgb8
+from defectsynth.images import AnyImage, histogram_of, smoothed, to_rgb8
 from defectsynth.masks.base import MaskParams
 from defectsynth.rng import Draws
 from defectsynth.site import Site
 from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, SourceParams, SourceSpec
-from defectsynth.sources.enhance import Enhance, Operation, apply_operations, rotation_of
-from defectsynth.sources.texture import sample
+from defectsynth.sources.enhance import Enhance, Operation, rotation_of
+from defectsynth.sources.operations import enhanced
+from defectsynth.sources.sampling import Places, Sampler, flipped, places_of_box, sampler
 
 __all__ = ["Shuffle", "ShuffleParams"]
 
@@ -47,29 +47,31 @@ class ShuffleParams(SourceParams):
 
     def render(self, site: Site) -> AnyImage:
         """``(h, w, 3)`` uint8 RGB; without operations ``(h, w, C)`` of the picture's type, bit for bit."""
-        if not self.operations:
-            return self._shuffled(site.image, site, 0.0)
-        angle = rotation_of(self.operations)
-        if angle != 0.0:
-            rgb = self._shuffled(to_rgb8(site.image, site.white), site, angle)
-        else:  # converting the rectangle costs less than converting the picture
-            rgb = to_rgb8(self._shuffled(site.image, site, 0.0), site.white)
-        return apply_operations(rgb, self.operations)
-
-    def _shuffled(self, canvas: AnyImage, site: Site, angle: float) -> AnyImage:
-        """The site's rectangle of a canvas that is turned about its centre and shuffled; nothing else is computed."""
         top, left, bottom, right = site.box
-        rows, columns = _edges(site.shape[0], self.grid[0]), _edges(site.shape[1], self.grid[1])
-        cells = self._order(len(rows) - 1, len(columns) - 1)
-        patch = np.empty((bottom - top, right - left, canvas.shape[2]), canvas.dtype)
-        for row, first_y, end_y in _spans(rows, top, bottom):
-            for column, first_x, end_x in _spans(columns, left, right):
-                from_row, from_column = divmod(int(cells[row, column]), len(columns) - 1)
-                y = first_y + _step(rows, row, from_row)
-                x = first_x + _step(columns, column, from_column)
-                piece = sample(canvas, site.shape, (y, x, y + end_y - first_y, x + end_x - first_x), angle)
-                patch[first_y - top : end_y - top, first_x - left : end_x - left] = piece
-        return patch
+        return self._colours(site, places_of_box(site.box, site.shape)).reshape(bottom - top, right - left, -1)
+
+    def render_pixels(self, site: Site) -> AnyImage:
+        """See ``SourceParams.render_pixels``."""
+        return self._colours(site, Places(site.positions, site.shape))
+
+    def _colours(self, site: Site, places: Places) -> AnyImage:
+        """``(n, C)``: the enhanced picture, its cells in disorder."""
+        origin = flipped(self._origin(places), (0, 0, *site.shape), self.operations)
+        if not self.operations:
+            return Sampler(site.image, None).at(origin)
+        rgb = to_rgb8(site.image, site.white)
+        seen = sampler(rgb, site.shape, rotation_of(self.operations))
+        return enhanced(seen.at(origin), self.operations, lambda: histogram_of(rgb), lambda: seen.of(smoothed(rgb)).at(origin))
+
+    def _origin(self, places: Places) -> Places:
+        """Where the pixels at these places come from."""
+        rows, columns = _edges(places.shape[0], self.grid[0]), _edges(places.shape[1], self.grid[1])
+        row, column = (
+            np.searchsorted(edges, index, side="right") - 1 for edges, index in ((rows, places.rows), (columns, places.columns))
+        )
+        from_row, from_column = np.divmod(self._order(rows.size - 1, columns.size - 1)[row, column], columns.size - 1)
+        down, right = _steps(rows)[row, from_row], _steps(columns)[column, from_column]
+        return Places.at(places.rows + down, places.columns + right, places.shape)
 
     def _order(self, rows: int, columns: int) -> npt.NDArray[np.intp]:
         """``(rows, columns)``: which cell, counted row by row, each cell is filled from."""
@@ -92,27 +94,21 @@ class Shuffle(SourceSpec):
 
     def draw(self, draws: Draws, banks: Banks, mask: MaskParams) -> ShuffleParams:
         """The parameters of one shuffled picture."""
-        return ShuffleParams(
+        return ShuffleParams.drawn(
             order=draws.noise_seed("order"), grid=self.grid, operations=self.enhance.draw(draws.within("enhance"))
         )
 
 
-def _edges(size: int, cells: int) -> list[int]:
+def _edges(size: int, cells: int) -> npt.NDArray[np.intp]:
     """Where the cells of ``size`` pixels begin, and where the last one ends."""
     cells = min(cells, size)
-    return [number * size // cells for number in range(cells + 1)]
+    return np.arange(cells + 1) * size // cells
 
 
-def _spans(edges: list[int], start: int, end: int) -> list[tuple[int, int, int]]:
-    """(cell, first pixel, end pixel) of each cell that lies between ``start`` and ``end``."""
-    return [
-        (cell, max(low, start), min(high, end))
-        for cell, (low, high) in enumerate(pairwise(edges))
-        if low < end and high > start
-    ]
+def _steps(edges: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """``(cells, cells)``: how many pixels the source of a cell lies beyond it.
 
-
-def _step(edges: list[int], cell: int, source: int) -> int:
-    """How many pixels the source of a cell lies beyond it; a source that is a pixel short begins a pixel earlier at the end."""
-    length = edges[cell + 1] - edges[cell]
-    return min(edges[source], edges[-1] - length) - edges[cell]
+    A source that is a pixel short begins a pixel earlier at the end.
+    """
+    length = np.diff(edges)[:, None]
+    return np.asarray(np.minimum(edges[None, :-1], edges[-1] - length) - edges[:-1, None])

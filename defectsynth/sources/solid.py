@@ -118,7 +118,7 @@ class Solid(SourceSpec):
     def draw(self, draws: Draws, banks: Banks, mask: MaskParams) -> SolidParams:
         """The parameters of one colour."""
         gradient, grain = draws.uniform("gradient", self.gradient_range), draws.uniform("grain", self.grain_range)
-        return SolidParams(
+        return SolidParams.drawn(
             colour=self._draw_colour(draws),
             shift=draws.uniform("shift", self.shift_range),
             gradient=gradient,

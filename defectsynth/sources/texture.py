@@ -5,6 +5,9 @@ Source: ``VitjanZ/DRAEM`` ``data_loader.py``: DTD picture, resized to the image,
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import cv2
@@ -12,18 +15,20 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from defectsynth.affine import about, of_resampled, rotation, shifted
+from defectsynth.affine import of_resampled
 from defectsynth.banks import Banks
-from defectsynth.images import Box, mean_colour
+from defectsynth.images import Box, Histogram, mean_colour
 from defectsynth.masks.base import MaskParams
 from defectsynth.rng import Draws
 from defectsynth.site import Site
 from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, SourceParams, SourceSpec
-from defectsynth.sources.enhance import Enhance, Operation, apply_operations, no_enhancement, rotation_of
+from defectsynth.sources.enhance import Enhance, Operation, no_enhancement, rotation_of
+from defectsynth.sources.operations import enhanced
+from defectsynth.sources.sampling import Places, flipped, places_of_box, sampler
 from defectsynth.sources.tone import Tone, ToneParams
 from defectsynth.spec import AngleRange
 
-__all__ = ["Texture", "TextureParams", "sample"]
+__all__ = ["Appearance", "AppearanceParams", "Canvas", "Texture", "TextureParams", "sample"]
 
 RGB8 = npt.NDArray[np.uint8]
 
@@ -41,11 +46,38 @@ class AppearanceParams(SourceParams):
     operations: tuple[Operation, ...] = ()
     tone: ToneParams = Field(default_factory=ToneParams)
 
-    def render_from(self, canvas: RGB8, shape: tuple[int, int], site: Site) -> RGB8:
-        """The site's rectangle of a canvas stretched over ``shape``: rotated, enhanced, toned."""
-        patch = sample(canvas, shape, site.box, self.angle + rotation_of(self.operations))
-        patch = apply_operations(patch, self.operations)
-        return patch if self.tone.neutral else self.tone.apply(patch, mean_colour(patch), site.local_colour())
+    @abstractmethod
+    def canvas(self, site: Site) -> Canvas:
+        """The texture, and the picture that it is stretched over."""
+
+    def render(self, site: Site) -> RGB8:
+        """See ``SourceParams.render``."""
+        top, left, bottom, right = site.box
+        return self._colours(site, places_of_box(site.box, site.shape)).reshape(bottom - top, right - left, 3)
+
+    def render_pixels(self, site: Site) -> RGB8:
+        """See ``SourceParams.render_pixels``."""
+        return self._colours(site, Places(site.positions, site.shape))
+
+    def _colours(self, site: Site, places: Places) -> RGB8:
+        """``(n, 3)``: turned, flipped within the site's box, enhanced, toned."""
+        canvas = self.canvas(site)
+        seen = sampler(canvas.rgb, canvas.shape, self.angle + rotation_of(self.operations))
+        places = flipped(places, site.box, self.operations)
+        colours = enhanced(seen.at(places), self.operations, canvas.histogram, lambda: seen.of(canvas.smooth()).at(places))
+        if self.tone.neutral:
+            return colours
+        return self.tone.apply(colours, mean_colour(colours), site.local_colour())
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """A texture ``(h, w, 3)``, the ``shape`` that it is stretched over, its histogram and its smooth copy."""
+
+    rgb: RGB8
+    shape: tuple[int, int]
+    histogram: Callable[[], Histogram]
+    smooth: Callable[[], RGB8]
 
 
 @SOURCE_PARAMS.register
@@ -56,9 +88,10 @@ class TextureParams(AppearanceParams):
     name: str
     hash: str
 
-    def render(self, site: Site) -> RGB8:
-        """The texture, stretched to the picture, inside the site's box."""
-        return self.render_from(site.banks.texture(self.name, self.hash, site.shape), site.shape, site)
+    def canvas(self, site: Site) -> Canvas:
+        """The texture, stretched over the picture."""
+        found = site.banks.texture(self.name, self.hash, site.shape)
+        return Canvas(found.rgb, site.shape, lambda: found.histogram, lambda: found.smooth)
 
 
 class Appearance(SourceSpec):
@@ -93,7 +126,7 @@ class Texture(Appearance):
     def draw(self, draws: Draws, banks: Banks, mask: MaskParams) -> TextureParams:
         """The parameters of one texture."""
         name, content = banks.draw_texture(draws)
-        return TextureParams.model_validate({"name": name, "hash": content, **self.draw_appearance(draws)})
+        return TextureParams.drawn(**{"name": name, "hash": content, **self.draw_appearance(draws)})
 
 
 def sample(canvas: RGB8, shape: tuple[int, int], box: Box, angle: float) -> RGB8:
@@ -102,13 +135,10 @@ def sample(canvas: RGB8, shape: tuple[int, int], box: Box, angle: float) -> RGB8
     Only the rectangle is computed; beyond its edges the canvas is mirrored.
     """
     top, left, bottom, right = box
-    if angle == 0.0 and canvas.shape[:2] == shape:
+    seen = sampler(canvas, shape, angle)
+    if seen.matrix is None:
         return canvas[top:bottom, left:right]
-    centre = (shape[1] / 2 - 0.5, shape[0] / 2 - 0.5)
-    from_picture = shifted(about(rotation(-angle), centre, centre), 0.5, 0.5)
-    stretch = np.array([[canvas.shape[1] / shape[1]], [canvas.shape[0] / shape[0]]])
-    to_canvas = shifted(from_picture * stretch, -0.5, -0.5)
-    to_canvas = of_resampled(to_canvas, (1.0, 1.0), (left, top))
     size = (right - left, bottom - top)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    to_canvas = of_resampled(seen.matrix, (1.0, 1.0), (left, top))
     return np.asarray(cv2.warpAffine(canvas, to_canvas, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101), dtype=np.uint8)

@@ -89,7 +89,7 @@ class Tone(Spec):
 
     def draw(self, draws: Draws) -> ToneParams:
         """The tone of one source."""
-        return ToneParams(
+        return ToneParams.drawn(
             match=draws.uniform("match", self.match_range),
             gain=draws.uniform("gain", self.gain_range),
             shift=draws.uniform("shift", self.shift_range),

@@ -1,0 +1,48 @@
+"""What a source gives to a site, made when a blend asks for it: a rectangle, or the mask's pixels alone."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from defectsynth.images import AnyImage, convert
+from defectsynth.site import Site
+
+if TYPE_CHECKING:
+    from defectsynth.sources import SourceParams
+
+__all__ = ["Fill"]
+
+
+class Fill:
+    """The appearance that goes into a mask, in the picture's type and channels.
+
+    Args:
+        source: what was drawn.
+        site: where.
+    """
+
+    def __init__(self, source: SourceParams, site: Site) -> None:
+        self._source = source
+        self._site = site
+
+    @cached_property
+    def rectangle(self) -> AnyImage:
+        """``(h, w, C)``: all of the site's box, for a blend that looks at what lies around the mask."""
+        return self._as_the_picture(self._source.render(self._site))
+
+    @cached_property
+    def pixels(self) -> AnyImage:
+        """``(n, C)``: the mask's pixels, row by row."""
+        return self._as_the_picture(self._source.render_pixels(self._site)[None])[0]
+
+    @cached_property
+    def is_product(self) -> bool:
+        """Whether it is nothing else than the product under the mask."""
+        return not bool((self.pixels != self._site.pixels).any())
+
+    def _as_the_picture(self, patch: AnyImage) -> AnyImage:
+        image = self._site.image
+        if patch.dtype == image.dtype and patch.ndim == 3 and patch.shape[2] == image.shape[2]:
+            return patch
+        return convert(patch, image.dtype, image.shape[2], to_white=self._site.white)

@@ -1,0 +1,86 @@
+"""A picture while its defects are painted, one after the other: its pixels, their degree of anomaly, and whose they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from defectsynth.images import AnyImage, Mask, scatter
+from defectsynth.labels import add_degree, mask_of
+from defectsynth.sample import AnomalySample
+
+if TYPE_CHECKING:
+    from defectsynth.plan import Plan
+
+__all__ = ["Painting"]
+
+Positions = npt.NDArray[np.intp]
+
+
+@dataclass(slots=True)
+class Painting:
+    """What the defects of one picture are painted into.
+
+    Attributes:
+        image: a copy of the picture, of its shape.
+        degree: ``(H, W)`` float32 in [0, 1].
+        kinds: ``(H, W)`` uint8: the number of the defect that lies on top, from 1; 0 for none.
+        positions: the pixels of each defect, in the order in which they were painted.
+    """
+
+    image: AnyImage
+    degree: npt.NDArray[np.float32]
+    kinds: npt.NDArray[np.uint8]
+    positions: dict[int, Positions]
+
+    @classmethod
+    def of(cls, image: AnyImage) -> Painting:
+        """A picture without defects."""
+        shape = image.shape[:2]
+        return cls(np.array(image, order="C"), np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.uint8), {})
+
+    @property
+    def planes(self) -> AnyImage:
+        """``(H, W, C)``: the picture; written to through it."""
+        return self.image if self.image.ndim == 3 else self.image[:, :, None]
+
+    @property
+    def flat(self) -> AnyImage:
+        """``(H W, C)``: its pixels row by row; written to through it."""
+        return self.planes.reshape(-1, self.planes.shape[2])
+
+    def add(self, positions: Positions, values: AnyImage, degree: npt.NDArray[np.float32], number: int) -> None:
+        """Paints one more defect.
+
+        Args:
+            positions: ``(n,)``: its pixels, counted row by row.
+            values: ``(n, C)``: what they become.
+            degree: ``(n,)`` in [0, 1]; one that is 0 is painted, but does not belong to the defect.
+            number: of the defect, from 1.
+        """
+        scatter(self.flat, positions, values)
+        belongs = degree > 0
+        if not belongs.all():
+            positions, degree = positions[belongs], degree[belongs]
+        degrees, kinds = self.degree.reshape(-1), self.kinds.reshape(-1)
+        degrees[positions] = add_degree(degrees.take(positions), degree) if self.positions else degree
+        kinds[positions] = number
+        self.positions[number] = positions
+
+    def pixels_of(self, number: int) -> Positions:
+        """``(n,)``: the pixels of a defect that still are its own, row by row."""
+        positions = self.positions.get(number)
+        if positions is None:
+            return np.zeros(0, dtype=np.intp)
+        return positions[self.kinds.reshape(-1).take(positions) == number]
+
+    def mask_of(self, number: int) -> Mask:
+        """``(H, W)`` uint8, 0 or 255: the same as a mask."""
+        return (self.kinds == number).view(np.uint8) * np.uint8(255)
+
+    def sample(self, normal: AnyImage, plan: Plan) -> AnomalySample:
+        """The finished sample of a plan, painted on ``normal``."""
+        return AnomalySample(self.image, mask_of(self.degree), self.degree, normal, plan, self.kinds)
