@@ -9,7 +9,8 @@ highest: five examples are few, and which ones they are matters. In the magnetic
 that follow each other closely (``exp3_num_116541.jpg``), or show the defect in the same place; elsewhere every picture is a
 part. The other recipes use no example, and are held against all defects.
 
-Prints a Markdown table: medians of synthetic over real, and AUROC of the two-sample tests (0.5: cannot be told apart).
+Prints a Markdown table: medians of synthetic, and of the examples alone, over real, and AUROC of the two-sample tests (0.5:
+cannot be told apart).
 ``copies apart`` takes the synthetic copies of one example for different defects; a classifier then knows the individuals.
 """
 
@@ -32,6 +33,7 @@ from defectsynth.recipe import load_recipe
 from defectsynth.render import render
 from defectsynth.rng import words
 from defectsynth.scoring import Score, score
+from defectsynth.statistics import MEASURES, dataset_measures
 
 MATCHED = ("magnetic_tile:blowhole", "magnetic_tile:crack", "mvtec_screw", "mvtec_bottle")
 MIXED = ("magnetic_tile", "magnetic_tile:blowhole", "magnetic_tile:crack", "mvtec_screw", "mvtec_bottle")
@@ -117,8 +119,14 @@ def judge(real: Path, synthetic: Path, weights: Path | None, *, copies: bool) ->
         apart = [again[0].shape.auroc, again[0].appearance.auroc]
         if weights:
             apart.append(score(real, synthetic, weights=weights, folds=FOLDS, copies="apart").appearance.auroc)
-    ratios = [measure.median_ratio or 0.0 for measure in hand.measures]
-    return Result(ratios, [test.auroc for test in found], apart, [test.floor.mean for test in found])
+    medians = [measure.median_ratio or 0.0 for measure in hand.measures]
+    return Result(medians, [test.auroc for test in found], apart, [test.floor.mean for test in found])
+
+
+def ratios(one: Path, other: Path) -> list[float]:
+    """Medians of one set over those of another."""
+    own, real = dataset_measures(one), dataset_measures(other)
+    return [float(np.median(own[name]) / np.median(real[name])) for name in (measure.name for measure in MEASURES)]
 
 
 def row(name: str, recipe: str, results: list[Result]) -> str:
@@ -139,12 +147,16 @@ def matched(name: str, arguments: argparse.Namespace, work: Path) -> None:
     root = arguments.data / folder
     pictures = [one for one in read_defects(root) if not kinds or one.kind in kinds.split(",")]
     results: list[Result] = []
+    chosen: list[list[float]] = []
     for seed in range(arguments.splits):
         here = work / str(seed)
         split(pictures, arguments.examples, seed, here / "fit", here / "rest")
         match(here / "fit", here / "match", images=root / "train" / "good", count=arguments.count)
         results.append(judge(here / "rest", here / "match" / "synthetic", arguments.weights, copies=True))
+        chosen.append(ratios(here / "fit", here / "rest"))
     print(row(name, "match", results), flush=True)
+    alone = " | ".join(spread(values) for values in zip(*chosen, strict=True))
+    print(f"| {name} | the examples | {alone} | | | | |", flush=True)
 
 
 def mixed(name: str, arguments: argparse.Namespace, work: Path) -> None:

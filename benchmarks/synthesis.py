@@ -1,10 +1,12 @@
-"""Milliseconds and images a second of every preset, against the straightforward way, in one run on one core.
+"""Milliseconds and images a second of every preset, against anomalib's generator and the straightforward way, in one run.
 
-    python benchmarks/synthesis.py --textures textures --defects defects [--sizes 256 512 1024] [--json out.json]
+    python benchmarks/synthesis.py --images photos --textures textures --defects defects [--sizes 256 512 1024]
 
-The straightforward way is what the field's code does: tiled Perlin noise, the texture decoded and resized anew for every image,
-a whole-image float64 blend. Rounds of all ways are interleaved; the table shows medians. The first samples, which fill the
-caches of decoded sources, are left out, as they are in a training run.
+One core, one thread. The straightforward way is what the field's code does: tiled Perlin noise, the texture decoded and resized
+anew for every image, a whole-image float64 blend. anomalib's ``PerlinAnomalyGenerator`` is measured where anomalib is
+installed, with the same textures and ``probability=1``. Rounds of all ways are interleaved; the tables show medians. The first
+samples, which fill the caches of decoded sources and of foregrounds, are left out, as they are in a training run. The second
+table is what drawing a plan costs, without painting.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ import numpy as np
 
 from defectsynth import AnomalySynthesizer, load_recipe, preset_names
 from defectsynth.files import list_images, read_image
-from defectsynth.images import AnyImage
+from defectsynth.images import AnyImage, resize_image, to_rgb8
 from defectsynth.rng import Draws, words
 from defectsynth.samples import product
+
+PEERS = ("anomalib", "straightforward")
 
 
 def tiled_perlin(seed: int, side: int, cells: tuple[int, int]) -> AnyImage:
@@ -62,22 +66,48 @@ def straightforward(textures: list[Path]) -> Callable[[AnyImage, int], object]:
     return augment
 
 
-def ours(preset: str, arguments: argparse.Namespace) -> Callable[[AnyImage, int], object]:
+def of_anomalib(textures: Path) -> Callable[[AnyImage, int], object] | None:
+    """anomalib's generator, or None where anomalib is not installed."""
+    try:
+        import torch
+        from anomalib.data.utils.generators.perlin import PerlinAnomalyGenerator
+    except ImportError:
+        return None
+    torch.set_num_threads(1)
+    generator = PerlinAnomalyGenerator(anomaly_source_path=str(textures), probability=1.0)
+    return lambda image, index: generator(torch.from_numpy(image).permute(2, 0, 1).float() / 255)
+
+
+def synthesizer_of(preset: str, arguments: argparse.Namespace, images: list[AnyImage]) -> AnomalySynthesizer:
     """A preset that paints a defect into every image."""
     recipe = load_recipe(preset).with_settings(["normal_fraction=0"])
-    synthesizer = AnomalySynthesizer(
+    return AnomalySynthesizer(
         recipe,
         textures=arguments.textures if "textures" in recipe.needs else None,
         defects=arguments.defects if "defects" in recipe.needs else None,
+        normals={str(number): image for number, image in enumerate(images)} if "normals" in recipe.needs else None,
     )
+
+
+def painting(synthesizer: AnomalySynthesizer) -> Callable[[AnyImage, int], object]:
     return lambda image, index: synthesizer(image, index=index)
 
 
+def planning(synthesizer: AnomalySynthesizer, count: int = 300) -> float:
+    """Median seconds of drawing a plan, of samples in turn."""
+    times = []
+    for index in range(2 * count):
+        started = perf_counter()
+        synthesizer._draw(index, 0, (256, 256), "none")
+        times.append(perf_counter() - started)
+    return median(times[count:])
+
+
 def measure(ways: dict[str, Callable[[AnyImage, int], object]], images: list[AnyImage], rounds: int) -> dict[str, float]:
-    """Median seconds of each way; every round asks all of them for the same samples."""
-    for way in ways.values():
-        for index in range(2 * rounds):
-            way(images[index % len(images)], 10_000 + index)
+    """Median seconds of each way; every round asks all of them for the same samples, which were made once before."""
+    for name, way in ways.items():
+        for index in range(rounds if name not in PEERS else 2):
+            way(images[index % len(images)], index)
     times: dict[str, list[float]] = {name: [] for name in ways}
     for index in range(rounds):
         for name, way in ways.items():
@@ -89,29 +119,43 @@ def measure(ways: dict[str, Callable[[AnyImage, int], object]], images: list[Any
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=Path, help="normal pictures; a built-in product where none are given")
     parser.add_argument("--textures", type=Path, required=True)
     parser.add_argument("--defects", type=Path, required=True)
+    parser.add_argument("--presets", nargs="+", default=preset_names())
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    textures = list_images(arguments.textures)
-    textures = [path for path in textures if read_image(path).ndim == 3][:100]
+    textures = [path for path in list_images(arguments.textures) if read_image(path).ndim == 3][:100]
     results: dict[str, dict[str, float]] = {}
-    print("| size | way | ms | images/s | times the straightforward way |\n|---:|---|---:|---:|---:|")
+    print("| size | way | ms | images/s | times anomalib | times the straightforward way |\n|---:|---|---:|---:|---:|---:|")
     for size in arguments.sizes:
-        images = [product("disc", index, (size, size)).image for index in range(8)]
-        ways = {"straightforward": straightforward(textures)} | {preset: ours(preset, arguments) for preset in preset_names()}
+        images = pictures(arguments.images, size)
+        peers = {"anomalib": of_anomalib(arguments.textures), "straightforward": straightforward(textures)}
+        synthesizers = {preset: synthesizer_of(preset, arguments, images) for preset in arguments.presets}
+        ways = {name: way for name, way in peers.items() if way} | {
+            name: painting(synthesizer) for name, synthesizer in synthesizers.items()
+        }
         found = measure(ways, images, arguments.rounds)
         for name, seconds in found.items():
-            print(
-                f"| {size} | {name} | {seconds * 1e3:.2f} | {1 / seconds:,.0f} | {found['straightforward'] / seconds:.1f} |",
-                flush=True,
-            )
+            ratios = [f"{found[peer] / seconds:.1f}" if peer in found else "" for peer in PEERS]
+            print(f"| {size} | {name} | {seconds * 1e3:.2f} | {1 / seconds:,.0f} | {ratios[0]} | {ratios[1]} |", flush=True)
         results[str(size)] = found
+    print("\n| preset | microseconds a plan |\n|---|---:|")
+    results["plan"] = {preset: planning(synthesizer) for preset, synthesizer in synthesizers.items()}
+    for preset, seconds in results["plan"].items():
+        print(f"| {preset} | {seconds * 1e6:.0f} |")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2))
+
+
+def pictures(folder: Path | None, size: int) -> list[AnyImage]:
+    """Eight normal pictures of one size, RGB."""
+    if folder is None:
+        return [product("disc", index, (size, size)).image for index in range(8)]
+    return [resize_image(to_rgb8(read_image(path)), (size, size)) for path in list_images(folder)[:8]]
 
 
 if __name__ == "__main__":

@@ -29,12 +29,14 @@ class Painting:
         degree: ``(H, W)`` float32 in [0, 1].
         kinds: ``(H, W)`` uint8: the number of the defect that lies on top, from 1; 0 for none.
         positions: the pixels of each defect, in the order in which they were painted.
+        relabelled: whether pixels were taken from their defects afterwards.
     """
 
     image: AnyImage
     degree: npt.NDArray[np.float32]
     kinds: npt.NDArray[np.uint8]
     positions: dict[int, Positions]
+    relabelled: bool = False
 
     @classmethod
     def of(cls, image: AnyImage) -> Painting:
@@ -75,6 +77,8 @@ class Painting:
         positions = self.positions.get(number)
         if positions is None:
             return np.zeros(0, dtype=np.intp)
+        if len(self.positions) == 1 and not self.relabelled:
+            return positions
         return positions[self.kinds.reshape(-1).take(positions) == number]
 
     def mask_of(self, number: int) -> Mask:

@@ -283,8 +283,11 @@ class Draws:
 
     def subset(self, name: str, size: int, count: int) -> list[int]:
         """``count`` different positions out of ``range(size)``, in a random order."""
-        ranked = sorted(range(size), key=lambda slot: (self._word(name, slot), slot))
-        return ranked[:count]
+        left = list(range(size))
+        for slot in range(min(count, size)):  # Fisher and Yates, as far as it is needed
+            place = slot + ((self._word(name, slot) * (size - slot)) >> 32)
+            left[slot], left[place] = left[place], left[slot]
+        return left[:count]
 
     def noise_seed(self, name: str, slot: int = 0) -> int:
         """A 52-bit seed for ``words`` and for noise fields (52 bits survive any JSON reader)."""

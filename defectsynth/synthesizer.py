@@ -225,7 +225,8 @@ class AnomalySynthesizer:
                 return "the mask is smaller than min_area"
             if _visible_difference(painting, image, own, plan.white) < self.recipe.min_difference:
                 return "the defect cannot be seen (min_difference)"
-            if not self.recipe.kinds[anomaly.entry or anomaly.kind].mask.accepts(painting.mask_of(number), roi):
+            spec = self.recipe.kinds[anomaly.entry or anomaly.kind].mask
+            if spec.controlled and not spec.accepts(painting.mask_of(number), roi):
                 return "the mask misses area_range or components_range"
         return None
 
@@ -282,6 +283,7 @@ def _relabel(painting: Painting, normal: AnyImage, plan: Plan) -> None:
     painting.degree, kept = plan.label.apply(painting.degree, painting.image, normal, plan.white)
     painting.image[~kept] = normal[~kept]
     painting.kinds[~kept] = 0
+    painting.relabelled = True
 
 
 def _check_white(image: AnyImage, white: int | None) -> None:

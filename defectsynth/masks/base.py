@@ -83,6 +83,11 @@ class MaskSpec(Part):
             "components": None if self.components_range is None else draws.integer("components", self.components_range),
         }
 
+    @property
+    def controlled(self) -> bool:
+        """Whether there is anything to ``accept``."""
+        return self.area_range is not None or self.components_range is not None
+
     def accepts(self, mask: Mask, roi: Mask) -> bool:
         """Whether a painted mask keeps both controls (to the pixel: a fraction of an ROI is rounded outwards)."""
         if self.area_range is not None:

@@ -124,11 +124,10 @@ def _pose(examples: Sequence[Example]) -> Part:
         return {"rotation_range": [-10.0, 10.0], "aligned": True, "alike": _ALIKE}
     if any(example.at_edge for example in examples):
         return {"rotation_range": [-10.0, 10.0], "alike": _ALIKE}
-    kernel = None if spread is None else spread / math.sqrt(len(examples))  # they show most of the spread themselves
-    pose: Part = {"rotation_range": directed(kernel), "inside": True}
     if any(example.at_border for example in examples):
-        pose["at_border"] = True
-    return pose
+        return {"rotation_range": [-5.0, 5.0], "inside": True, "at_border": True}
+    kernel = None if spread is None else spread / math.sqrt(len(examples))  # they show most of the spread themselves
+    return {"rotation_range": directed(kernel), "inside": True}
 
 
 def _place(examples: Sequence[Example]) -> Part:

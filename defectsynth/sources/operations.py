@@ -85,7 +85,9 @@ def _to_table(*channels: npt.NDArray[np.float64]) -> Table:
     values = np.empty((256, len(channels)), dtype=np.float64)
     for number, channel in enumerate(channels):
         values[:, number] = channel
-    return np.clip(np.rint(values, out=values), 0, 255, out=values).astype(np.uint8)
+    np.maximum(values, 0.0, out=values)
+    np.minimum(values, 255.0, out=values)
+    return np.rint(values, out=values).astype(np.uint8)
 
 
 def _look_up(values: RGB8, table: Table) -> RGB8:
