@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import Lock
 from typing import Any
 
@@ -20,8 +20,7 @@ __all__ = ["GIVEN", "Region", "Regions", "region_of_plan"]
 GIVEN = "given"
 """The method's name where the caller gave the ROI."""
 
-
-_GLANCES = 256  # bytes of a picture that are looked at first
+_GLANCES = 256  # values of a picture that are looked at first
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,8 @@ class Regions:
 
     def __init__(self, rule: ForegroundRule, *, remembered_bytes: int = 128 * 2**20) -> None:
         self._rule = rule
-        self._room = remembered_bytes
+        self._capacity = remembered_bytes
+        self._held = 0
         self._known: OrderedDict[object, tuple[AnyImage, Region]] = OrderedDict()
         self._lock = Lock()
 
@@ -74,33 +74,27 @@ class Regions:
         return region
 
     def _remember(self, key: object, image: AnyImage, region: Region) -> None:
-        held = image.nbytes + region.mask.nbytes
-        if held > self._room:
-            return
         region.mask.flags.writeable = False
         with self._lock:
-            replaced = self._known.pop(key, None)
-            self._room -= held - (_bytes_of(replaced) if replaced else 0)
+            self._forget(self._known.pop(key, None))
             self._known[key] = image.copy(), region
-            while self._room < 0:
-                self._room += _bytes_of(self._known.popitem(last=False)[1])
+            self._held += image.nbytes + region.mask.nbytes
+            while self._held > self._capacity:
+                self._forget(self._known.popitem(last=False)[1])
 
-    def __getstate__(self) -> dict[str, object]:
-        """For another process: the rule, and none of the pictures."""
-        return {"rule": self._rule, "room": self._room + sum(_bytes_of(one) for one in self._known.values())}
+    def _forget(self, known: tuple[AnyImage, Region] | None) -> None:
+        if known is not None:
+            self._held -= known[0].nbytes + known[1].mask.nbytes
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["rule"], remembered_bytes=state["room"])  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process gets the rule, and none of the pictures."""
+        return partial(Regions, remembered_bytes=self._capacity), (self._rule,)
 
 
 def _glance(image: AnyImage) -> object:
     """Nearly always another one for another picture, and cheap."""
     flat = image.reshape(-1)
     return image.shape, image.dtype.str, flat[:: max(1, flat.size // _GLANCES)].tobytes()
-
-
-def _bytes_of(known: tuple[AnyImage, Region]) -> int:
-    return known[0].nbytes + known[1].mask.nbytes
 
 
 def _whole(image: AnyImage) -> Mask:

@@ -77,7 +77,7 @@ def _counters(rows: int, blocks: int, tag: int) -> npt.NDArray[np.uint32]:
 def philox_block(counters: npt.NDArray[np.uint32], key: tuple[int, int]) -> npt.NDArray[np.uint32]:
     """``philox`` of ``(4, n)`` counters at once, ``(4, n)``: the same bits, three array operations a round."""
     count = counters.shape[1]
-    multiplied = np.ascontiguousarray(counters[0::2])
+    multiplied = counters[0::2].copy()
     kept = counters[1::2]
     products = np.empty((2, 2, count), dtype=np.uint64)  # two buffers in turn: the halves of one are read as the other is made
     halves = products.view(np.uint32).reshape(2, 2, count, 2)

@@ -53,21 +53,25 @@ class AppearanceParams(SourceParams):
     def render(self, site: Site) -> RGB8:
         """See ``SourceParams.render``."""
         top, left, bottom, right = site.box
-        return self._colours(site, places_of_box(site.box, site.shape)).reshape(bottom - top, right - left, 3)
+        colours = self._colours(site, places_of_box(site.box, site.shape))
+        return self._toned(site, colours, colours[site.inside.reshape(-1)]).reshape(bottom - top, right - left, 3)
 
     def render_pixels(self, site: Site) -> RGB8:
         """See ``SourceParams.render_pixels``."""
-        return self._colours(site, Places(site.positions, site.shape))
+        colours = self._colours(site, Places(site.positions, site.shape))
+        return self._toned(site, colours, colours)
 
     def _colours(self, site: Site, places: Places) -> RGB8:
-        """``(n, 3)``: turned, flipped within the site's box, enhanced, toned."""
+        """``(n, 3)``: turned, flipped within the site's box, enhanced."""
         canvas = self.canvas(site)
         seen = sampler(canvas.rgb, canvas.shape, self.angle + rotation_of(self.operations))
         places = flipped(places, site.box, self.operations)
-        colours = enhanced(seen.at(places), self.operations, canvas.histogram, lambda: seen.of(canvas.smooth()).at(places))
+        return enhanced(seen.at(places), self.operations, canvas.histogram, lambda: seen.of(canvas.smooth()).at(places))
+
+    def _toned(self, site: Site, colours: RGB8, under_mask: RGB8) -> RGB8:
         if self.tone.neutral:
             return colours
-        return self.tone.apply(colours, mean_colour(colours), site.local_colour())
+        return self.tone.apply(colours, mean_colour(under_mask), site.local_colour())
 
 
 @dataclass(frozen=True, slots=True)
