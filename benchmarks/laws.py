@@ -19,7 +19,7 @@ from defectsynth.errors import RegionError, SynthesisError
 from defectsynth.files import list_images, read_image
 from defectsynth.images import AnyImage
 from defectsynth.masks.control import count_pieces
-from defectsynth.region import find_region
+from defectsynth.region import region_of_plan
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Tally:
 def check(tally: Tally, synthesizer: AnomalySynthesizer, image: AnyImage, sample: AnomalySample) -> None:
     if not sample.is_anomalous:
         return
-    region = find_region(image, None, synthesizer.recipe.foreground).mask
+    region = region_of_plan(image, None, sample.plan.foreground)
     inside = sample.mask != 0
     tally.anomalous += 1
     tally.empty += not inside.any()

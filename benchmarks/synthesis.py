@@ -27,7 +27,7 @@ from defectsynth.images import AnyImage, resize_image, to_rgb8
 from defectsynth.rng import Draws, words
 from defectsynth.samples import product
 
-PEERS = ("anomalib", "straightforward")
+PEERS = ("anomalib's generator", "straightforward way")
 
 
 def tiled_perlin(seed: int, side: int, cells: tuple[int, int]) -> AnyImage:
@@ -133,7 +133,7 @@ def main() -> None:
     print("| size | way | ms | images/s | times anomalib | times the straightforward way |\n|---:|---|---:|---:|---:|---:|")
     for size in arguments.sizes:
         images = pictures(arguments.images, size)
-        peers = {"anomalib": of_anomalib(arguments.textures), "straightforward": straightforward(textures)}
+        peers = dict(zip(PEERS, (of_anomalib(arguments.textures), straightforward(textures)), strict=True))
         synthesizers = {preset: synthesizer_of(preset, arguments, images) for preset in arguments.presets}
         ways = {name: way for name, way in peers.items() if way} | {
             name: painting(synthesizer) for name, synthesizer in synthesizers.items()

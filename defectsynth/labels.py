@@ -69,6 +69,8 @@ class Label(Spec):
             white: the value of white.
         """
         touched = degree > 0
+        if self.kind == "binary" and self.tolerance is None:
+            return touched.astype(np.float32), touched
         change = _mean_change(painted, normal, white)
         kept = touched & self._visible(change)
         if self.kind in ("degree", "factor"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,7 @@ class Painting:
         degree: ``(H, W)`` float32 in [0, 1].
         kinds: ``(H, W)`` uint8: the number of the defect that lies on top, from 1; 0 for none.
         positions: the pixels of each defect, in the order in which they were painted.
+        touched: all pixels that were painted, those that do not belong to a defect with them.
         relabelled: whether pixels were taken from their defects afterwards.
     """
 
@@ -36,6 +37,7 @@ class Painting:
     degree: npt.NDArray[np.float32]
     kinds: npt.NDArray[np.uint8]
     positions: dict[int, Positions]
+    touched: list[Positions] = field(default_factory=list)
     relabelled: bool = False
 
     @classmethod
@@ -64,6 +66,7 @@ class Painting:
             number: of the defect, from 1.
         """
         scatter(self.flat, positions, values)
+        self.touched.append(positions)
         belongs = degree > 0
         if not belongs.all():
             positions, degree = positions[belongs], degree[belongs]
@@ -71,6 +74,15 @@ class Painting:
         degrees[positions] = add_degree(degrees.take(positions), degree) if self.positions else degree
         kinds[positions] = number
         self.positions[number] = positions
+
+    def give_back(self, normal: AnyImage, kept: npt.NDArray[np.bool_]) -> None:
+        """Gives the pixels that are not ``kept``, ``(H, W)``, the product's value again; they belong to no defect then."""
+        for positions in self.touched:
+            lost = positions[~kept.reshape(-1).take(positions)]
+            if lost.size:
+                scatter(self.flat, lost, normal.reshape(self.flat.shape).take(lost, axis=0))
+                self.kinds.reshape(-1)[lost] = 0
+        self.relabelled = True
 
     def pixels_of(self, number: int) -> Positions:
         """``(n,)``: the pixels of a defect that still are its own, row by row."""

@@ -281,9 +281,7 @@ def _limit(painted: AnyImage, normal: AnyImage, where: npt.NDArray[np.bool_], pl
 def _relabel(painting: Painting, normal: AnyImage, plan: Plan) -> None:
     """The defect map by the plan's rule; what the rule leaves out gets the product's value back."""
     painting.degree, kept = plan.label.apply(painting.degree, painting.image, normal, plan.white)
-    painting.image[~kept] = normal[~kept]
-    painting.kinds[~kept] = 0
-    painting.relabelled = True
+    painting.give_back(normal, kept)
 
 
 def _check_white(image: AnyImage, white: int | None) -> None:

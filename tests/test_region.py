@@ -40,6 +40,18 @@ def test_a_picture_that_comes_again_is_known(asked):
     assert not first.mask.flags.writeable
 
 
+def test_several_pictures_that_begin_alike_are_all_known(asked):
+    """White borders, equal first columns: pictures of one product look alike at a glance."""
+    regions = Regions(RULE)
+    pictures = [np.full((128, 128, 3), 250, np.uint8) for _ in range(6)]
+    for number, image in enumerate(pictures):
+        image[20:110, 20:110] = product("disc", number, (90, 90)).image
+    for _ in range(3):
+        for image in pictures:
+            regions.find(image, None)
+    assert len(asked) == 6
+
+
 def test_one_other_pixel_is_another_picture(asked):
     regions = Regions(RULE)
     regions.find(picture(), None)
