@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from threading import Lock
@@ -19,11 +19,13 @@ from defectsynth.foreground import estimate_foreground
 from defectsynth.formats.mvtec import read_defects
 from defectsynth.images import (
     AnyImage,
+    Box,
     Histogram,
     Mask,
     check_image,
     content_hash,
     histogram_of,
+    pieces_of,
     resize_image,
     smoothed,
     split_alpha,
@@ -79,6 +81,11 @@ class Defect:
     def nbytes(self) -> int:
         """Bytes that it takes in a cache."""
         return self.rgb.nbytes + 2 * self.mask.nbytes
+
+    @cached_property
+    def pieces(self) -> list[tuple[Box, Mask]]:
+        """See ``images.pieces_of``."""
+        return pieces_of(self.mask)
 
     @cached_property
     def foreground(self) -> Mask | None:
@@ -247,12 +254,19 @@ class DefectBank:
         return Defect(to_rgb8(image), mask, content_hash(image))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NormalImage:
     """A normal picture ``(H, W, C)`` in its own type, and its content hash."""
 
     image: AnyImage
     hash: str
+    _foregrounds: dict[str, Mask] = field(default_factory=dict, repr=False, compare=False)
+
+    def foreground(self, method: str) -> Mask:
+        """Where the product is, ``(H, W)`` 0 or 255, by one of the methods; estimated once."""
+        if method not in self._foregrounds:
+            self._foregrounds[method] = estimate_foreground(self.image, method).mask
+        return self._foregrounds[method]
 
     @property
     def nbytes(self) -> int:
@@ -469,6 +483,10 @@ class Banks:
         found = self.normal_bank().fitted(name, shape)
         _check_hash("normal picture", name, found.hash, expected_hash)
         return found.image if found.image.ndim == 3 else found.image[:, :, None]
+
+    def normal_foreground(self, name: str, shape: tuple[int, int], method: str) -> Mask:
+        """The product in a normal picture that was brought to ``shape``, ``(H, W)`` 0 or 255."""
+        return self.normal_bank().fitted(name, shape).foreground(method)
 
     def draw_texture(self, draws: Draws) -> tuple[str, str]:
         """A texture's name and the first digits of its content hash, every one as likely."""

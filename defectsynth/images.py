@@ -18,6 +18,7 @@ __all__ = [
     "AnyImage",
     "Histogram",
     "Mask",
+    "alone",
     "bounding_box",
     "check_image",
     "content_hash",
@@ -27,6 +28,7 @@ __all__ = [
     "histogram_of",
     "luminance",
     "mean_colour",
+    "pieces_of",
     "positions_of",
     "resize_image",
     "resize_mask",
@@ -136,6 +138,25 @@ def bounding_box(mask: npt.NDArray[Any]) -> Box | None:
     """``(top, left, bottom, right)`` of the pixels that are not zero, ends excluded; None where there is none."""
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8) if mask.dtype == np.bool_ else mask)
     return None if width == 0 else (top, left, top + height, left + width)
+
+
+def pieces_of(mask: Mask) -> list[tuple[Box, Mask]]:
+    """The 8-connected pieces of a mask, the largest first: the box of each, and the piece in it, 0 or 255."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    pieces: list[tuple[Box, Mask]] = []
+    for label in (np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable") + 1).tolist():
+        left, top, width, height, _ = (int(value) for value in stats[label])
+        own = labels[top : top + height, left : left + width] == label
+        pieces.append(((top, left, top + height, left + width), own.view(np.uint8) * np.uint8(255)))
+    return pieces
+
+
+def alone(piece: tuple[Box, Mask], shape: tuple[int, ...]) -> Mask:
+    """A mask ``shape = (H, W)`` with nothing but a piece of ``pieces_of``."""
+    (top, left, bottom, right), own = piece
+    mask = np.zeros(shape, dtype=np.uint8)
+    mask[top:bottom, left:right] = own
+    return mask
 
 
 def positions_of(mask: Mask, rows: tuple[int, int]) -> npt.NDArray[np.intp]:

@@ -335,7 +335,7 @@ def test_any_place_is_a_copy_of_the_other_picture():
 def test_enough_of_the_patch_is_object(index, share, height, width):
     site = site_of(image_of((80, 100, 3)), (3, 4, 3 + height, 4 + width), {"other": TOP_LEFT}, foreground="given")
     params = drawn(site, index, kind="normal", min_object=share)
-    corner = params._corner(TOP_LEFT, (height, width), site)
+    corner = params._corner((height, width), site)
     mask = estimate_foreground(TOP_LEFT, "auto").mask
     found = np.count_nonzero(mask[corner[0] : corner[0] + height, corner[1] : corner[1] + width])
     sums = cv2.boxFilter((mask != 0).astype(np.float64), -1, (width, height), anchor=(0, 0), normalize=False)

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from defectsynth.banks import Banks
-from defectsynth.images import Mask
+from defectsynth.images import Mask, pieces_of
 from defectsynth.masks.base import MASK_PARAMS, MASKS
 from defectsynth.masks.stencil import Stencil, StencilParams, piece_of
 from defectsynth.rng import Draws
@@ -38,7 +38,7 @@ class MaskFileParams(StencilParams):
     def shape(self, banks: Banks) -> Mask:
         """The whole mask, or the chosen 8-connected piece of it."""
         mask = banks.mask(self.name, self.hash)
-        return mask if self.piece is None else piece_of(mask, self.piece)
+        return mask if self.piece is None else piece_of(pieces_of(mask), self.piece, mask.shape)
 
 
 @MASKS.register

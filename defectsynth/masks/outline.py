@@ -47,7 +47,7 @@ class OutlineParams(StencilParams):
 
     def mask_of_piece(self, defect: Defect) -> Mask:
         """The chosen 8-connected piece of the defect's mask, or the whole, the size of its picture."""
-        return defect.mask if self.piece is None else piece_of(defect.mask, self.piece)
+        return defect.mask if self.piece is None else piece_of(defect.pieces, self.piece, defect.mask.shape)
 
 
 @MASKS.register

@@ -22,7 +22,7 @@ from typing_extensions import Self
 
 from defectsynth.affine import Matrix, about, of_resampled, rotation
 from defectsynth.banks import Banks
-from defectsynth.images import Box, Mask, bounding_box
+from defectsynth.images import Box, Mask, alone, bounding_box
 from defectsynth.masks.border import CutOff, cut_offs
 from defectsynth.masks.fitting import Cut, Fit, Room, fit_at, largest_fit
 from defectsynth.masks.placement import Placed, PlacedParams, axis_of, distance_from
@@ -182,11 +182,9 @@ class Stencil(Placed):
         }
 
 
-def piece_of(mask: Mask, piece: float) -> Mask:
-    """One 8-connected piece of a mask, the same size: number ``floor(piece * pieces)`` of them, the largest first."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    by_area = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable") + 1
-    return np.where(labels == by_area[int(piece * (count - 1))], np.uint8(255), np.uint8(0))
+def piece_of(pieces: list[tuple[Box, Mask]], piece: float, shape: tuple[int, ...]) -> Mask:
+    """A mask ``shape = (H, W)`` of one of its pieces (``images.pieces_of``): number ``floor(piece * pieces)``."""
+    return alone(pieces[int(piece * len(pieces))], shape)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from pydantic import Field, model_validator
 
 from defectsynth.banks import Banks
 from defectsynth.errors import SourceError
-from defectsynth.foreground import estimate_foreground
 from defectsynth.images import AnyImage, Mask, convert
 from defectsynth.masks.base import MaskParams
 from defectsynth.rng import Draws
@@ -62,10 +61,10 @@ class NormalParams(CutParams):
                 f"normal picture {self.name!r} has values up to {picture.max()} but white is {white:g}: give a larger one"
             )
         size = self.window_size(site, self.scale)
-        window = picture[window_at(self._corner(picture, size, site), size)]
+        window = picture[window_at(self._corner(size, site), size)]
         return self.fill(convert(window, site.image.dtype, site.image.shape[2], white=white, to_white=site.white), site)
 
-    def _corner(self, picture: AnyImage, size: Size, site: Site) -> Size:
+    def _corner(self, size: Size, site: Site) -> Size:
         """(top, left) of the window in the other picture."""
         if self.place is None:
             top, left, bottom, right = site.box
@@ -74,7 +73,8 @@ class NormalParams(CutParams):
         if self.min_object == 0.0:
             return corner_of(self.place, size, site.shape)
         method = "auto" if site.foreground == "given" else site.foreground
-        return _corner_on_object(estimate_foreground(picture, method).mask, size, self.min_object, self.place)
+        product = site.banks.normal_foreground(self.name, site.shape, method)
+        return _corner_on_object(product, size, self.min_object, self.place)
 
 
 @SOURCES.register
