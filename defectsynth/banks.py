@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.errors import ImageError, PlanError, SourceError
-from defectsynth.files import binary_mask, list_images, read_image, read_mask
+from defectsynth.files import binary_mask, list_images, read_image
 from defectsynth.foreground import estimate_foreground
-from defectsynth.formats.mvtec import read_defects
+from defectsynth.formats.mvtec import read_defects, read_labelled
 from defectsynth.images import (
     AnyImage,
     Box,
@@ -212,10 +212,8 @@ class DefectBank:
             pictures = read_defects(self.root)
         except ImageError as error:
             raise SourceError(str(error)) from None
-        self._files = {
-            f"{picture.kind}/{picture.image.stem}": (picture.image, picture.mask) for picture in pictures if picture.mask
-        }
-        self.names = sorted(self._files)
+        self._pictures = {f"{picture.kind}/{picture.image.stem}": picture for picture in pictures if picture.mask}
+        self.names = sorted(self._pictures)
         self.kinds = sorted({picture.kind for picture in pictures})
         self._names_of = {kind: [name for name in self.names if name.startswith(f"{kind}/")] for kind in self.kinds}
         self._cache: _Cache[Defect] = _Cache(cache_bytes)
@@ -225,7 +223,7 @@ class DefectBank:
 
     def path(self, name: str) -> Path:
         """The picture's file."""
-        return self._files[name][0]
+        return self._pictures[name].image
 
     def hash_of(self, name: str) -> str:
         """A defect's content hash."""
@@ -240,17 +238,12 @@ class DefectBank:
         return self._cache.get(name, lambda: self._read(name))
 
     def _read(self, name: str) -> Defect:
-        if name not in self._files:
+        if name not in self._pictures:
             raise PlanError(f"defect {name!r} is not in {_where(self.root)}: give the folder that the plan was drawn from")
-        image_path, mask_path = self._files[name]
-        image, mask = _read_source(image_path, "defect"), read_mask(mask_path)
-        if mask.shape != image.shape[:2]:
-            raise SourceError(
-                f"mask {str(mask_path)!r} is {mask.shape[1]} x {mask.shape[0]} but its picture is "
-                f"{image.shape[1]} x {image.shape[0]}: a mask has the size of its picture"
-            )
-        if not mask.any():
-            raise SourceError(f"mask {str(mask_path)!r} is empty: remove the pair, or mark the defect in it")
+        try:
+            image, mask = read_labelled(self._pictures[name])
+        except ImageError as error:
+            raise SourceError(f"defect {error}") from None
         return Defect(to_rgb8(image), mask, content_hash(image))
 
 

@@ -18,7 +18,6 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from typing_extensions import Self
 
 __all__ = [
     "AngleRange",
@@ -38,13 +37,16 @@ __all__ = [
 ]
 
 
+SpecT = TypeVar("SpecT", bound="Spec")
+
+
 class Spec(BaseModel):
     """A model that refuses unknown keys and never changes; its validator is built when it is first used, not on import."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, defer_build=True, allow_inf_nan=False)
 
     @classmethod
-    def drawn(cls, **values: Any) -> Self:
+    def drawn(cls: type[SpecT], **values: Any) -> SpecT:
         """The same as ``cls(**values)`` without a look at the values, for those that a checked recipe has drawn."""
         made = cls.__new__(cls)
         object.__setattr__(made, "__dict__", {**_defaults(cls), **values})

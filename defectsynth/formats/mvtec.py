@@ -95,7 +95,7 @@ def read_labelled(picture: LabelledPicture) -> tuple[AnyImage, Mask]:
             f"{image.shape[1]} x {image.shape[0]}: a mask has the size of its picture"
         )
     if not mask.any():
-        raise ImageError(f"mask {str(picture.mask)!r} is empty: a defective picture needs at least one marked pixel")
+        raise ImageError(f"mask {str(picture.mask)!r} is empty: remove the pair, or mark the defect in it")
     return image, mask
 
 

@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
-from typing_extensions import Self
 
 from defectsynth.affine import Matrix, about, of_resampled, rotation
 from defectsynth.banks import Banks
@@ -163,7 +162,7 @@ class Stencil(Placed):
     at_border: bool = False
 
     @model_validator(mode="after")
-    def _placed_inside(self) -> Self:
+    def _placed_inside(self) -> Stencil:
         if self.at_border and not self.inside:
             raise ValueError("at_border true: it says where a shape lies that lies inside; add 'inside: true'")
         return self
