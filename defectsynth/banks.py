@@ -182,7 +182,7 @@ class TextureBank:
         """A texture that is at most ``shape = (H, W)`` along each axis, shrunk by area averaging where it is larger."""
 
         def fit() -> TextureImage:
-            own = self.load(name)
+            own = self._read(name)  # not kept: it can be many times as large
             smaller = min(own.rgb.shape[0], shape[0]), min(own.rgb.shape[1], shape[1])
             return TextureImage(resize_image(own.rgb, smaller), own.hash)
 

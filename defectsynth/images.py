@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from defectsynth.compiled import loops
 from defectsynth.errors import ImageError
 
 __all__ = [
@@ -159,10 +160,21 @@ def alone(piece: tuple[Box, Mask], shape: tuple[int, ...]) -> Mask:
     return mask
 
 
-def positions_of(mask: Mask, rows: tuple[int, int]) -> npt.NDArray[np.intp]:
-    """``(n,)``: where a mask ``(H, W)`` is set, counted row by row; it is only looked at from one row to another, excluded."""
-    found = np.flatnonzero(mask[rows[0] : rows[1]].view(np.bool_))
-    found += rows[0] * mask.shape[1]
+def positions_of(mask: npt.NDArray[Any], rows: tuple[int, int] | None = None) -> npt.NDArray[np.intp]:
+    """``(n,)``: where a mask ``(H, W)`` uint8 or bool is set, counted row by row.
+
+    Args:
+        mask: of which uint8 are 0 or 255.
+        rows: from which row to which, excluded, it is looked at; None for all.
+    """
+    top, bottom = rows or (0, mask.shape[0])
+    compiled, start = loops(), top * mask.shape[1]
+    flat = np.ascontiguousarray(mask[top:bottom]).view(np.uint8).reshape(-1)
+    if compiled is not None:
+        whole = flat.size // 8 * 8
+        return compiled.positions(flat[:whole].view(np.uint64), flat[whole:], start)
+    found = np.flatnonzero(flat.view(np.bool_))
+    found += start
     return found
 
 
@@ -209,8 +221,10 @@ def resize_mask(mask: Mask, shape: tuple[int, int]) -> Mask:
 
 def mean_colour(rgb: npt.NDArray[np.uint8], where: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float64]:
     """``(3,)`` float64: the mean of the pixels where ``where`` is set (all where none is, or none was given)."""
-    pixels = rgb.reshape(-1, 3) if where is None or not where.any() else rgb[where]
-    return np.asarray(pixels.sum(axis=0, dtype=np.int64) / pixels.shape[0], dtype=np.float64)
+    pixels = rgb.reshape(-1, 3)
+    chosen = pixels[:0] if where is None else pixels.take(positions_of(where), axis=0)
+    pixels = chosen if chosen.size else pixels
+    return np.array(cv2.sumElems(pixels[None])[:3]) / pixels.shape[0]  # sums of integers: exact
 
 
 def split_alpha(image: AnyImage) -> tuple[AnyImage, AnyImage | None]:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from defectsynth.compiled import loops
 from defectsynth.images import AnyImage, Mask, to_float
 from defectsynth.spec import Spec
 
@@ -102,6 +103,9 @@ def add_degree(defect_map: DefectMap, degree: DefectMap) -> DefectMap:
 
 def mask_of(defect_map: DefectMap) -> Mask:
     """``(H, W)`` uint8: 255 where the defect map is above zero."""
+    compiled = loops()
+    if compiled is not None and defect_map.flags.c_contiguous:
+        return compiled.set_where(defect_map.reshape(-1)).reshape(defect_map.shape)
     return (defect_map > 0).view(np.uint8) * np.uint8(255)
 
 

@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth import rng
+from defectsynth.compiled import loops
 
-__all__ = ["fbm", "fbm_at", "perlin", "perlin_from_gradients", "smooth"]
+__all__ = ["above", "fbm", "fbm_at", "perlin", "perlin_from_gradients", "smooth"]
 
 FloatField = npt.NDArray[np.float32]
 AxisT = TypeVar("AxisT")
@@ -97,6 +98,34 @@ def _rows(size: int, pitch: float) -> _Rows:
     cell, weights, offsets = _places(size, pitch)
     above, below = (_quantise(np.stack([offsets[end], weights[end]]), _ROW_STEP)[:, :, None] for end in (0, 1))
     return _frozen(_Rows(cell, above, below), cell, above, below)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """An axis as compiled loops read it.
+
+    Attributes:
+        tops: ``(size,)`` uint32: the lattice point before each pixel.
+        before, after: ``(size, 2)``: what the points before and after a pixel contribute, along y and along x; for rows.
+        starts: ``(cells + 1,)`` uint32: each cell's first pixel.
+        four: ``(4, size)``: offsets of the cell's two ends, weights of its two ends; for columns.
+    """
+
+    tops: npt.NDArray[np.uint32]
+    before: FloatField
+    after: FloatField
+    starts: npt.NDArray[np.uint32]
+    four: FloatField
+
+
+@lru_cache(maxsize=256)
+def _lines(size: int, pitch: float) -> _Lines:
+    cell, weights, offsets = _places(size, pitch)
+    before, after = (_quantise(np.stack([offsets[end], weights[end]], axis=1), _ROW_STEP) for end in (0, 1))
+    starts = np.searchsorted(cell, np.arange(_points(size, pitch))).astype(np.uint32)
+    four = _quantise(np.concatenate([offsets, weights]), _COLUMN_STEP)
+    found = _Lines(cell.astype(np.uint32), before, after, starts, four)
+    return _frozen(found, found.tops, before, after, starts, four)
 
 
 @lru_cache(maxsize=256)
@@ -182,11 +211,36 @@ def perlin(seed: int, shape: tuple[int, int], cells: tuple[float, float], *, tag
     Returns:
         ``(H, W)`` float32 in about [-1, 1].
     """
-    pitch = (cells[0] / shape[0], cells[1] / shape[1])
-    index = rng.words(seed, lattice_shape(shape, pitch), tag) & np.uint32(_DIRECTIONS - 1)
-    field = perlin_from_gradients(_direction_table().take(index, axis=1), shape, pitch)
+    gradients, pitch = _gradients(seed, shape, cells, tag)
+    compiled = loops()
+    if compiled is not None:
+        return compiled.field(*_compiled_form(gradients, pitch, shape))
+    field = perlin_from_gradients(gradients, shape, pitch)
     field *= _SCALE
     return field
+
+
+def above(seed: int, shape: tuple[int, int], cells: tuple[float, float], octaves: int, level: float) -> npt.NDArray[np.uint8]:
+    """``(H, W)``: 255 where ``fbm(seed, shape, cells, octaves)`` is above a level, and 0 elsewhere."""
+    compiled = loops()
+    if compiled is not None and octaves == 1:
+        return compiled.above_level(*_compiled_form(*_gradients(seed, shape, cells, 0), shape), np.float32(level))
+    return (fbm(seed, shape, cells, octaves) > np.float32(level)).view(np.uint8) * np.uint8(255)
+
+
+def _gradients(
+    seed: int, shape: tuple[int, int], cells: tuple[float, float], tag: int
+) -> tuple[FloatField, tuple[float, float]]:
+    """The lattice's gradients, and cells per pixel."""
+    pitch = (cells[0] / shape[0], cells[1] / shape[1])
+    index = rng.words(seed, lattice_shape(shape, pitch), tag) & np.uint32(_DIRECTIONS - 1)
+    return _direction_table().take(index, axis=1), pitch
+
+
+def _compiled_form(gradients: FloatField, pitch: tuple[float, float], shape: tuple[int, int]) -> tuple[Any, ...]:
+    """What the compiled loops take."""
+    rows, columns = _lines(shape[0], pitch[0]), _lines(shape[1], pitch[1])
+    return gradients, rows.tops, rows.before, rows.after, columns.starts, columns.four, _SCALE
 
 
 def fbm(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from defectsynth.compiled import loops
 from defectsynth.images import AnyImage, Mask, scatter
 from defectsynth.labels import add_degree, mask_of
 from defectsynth.sample import AnomalySample
@@ -65,15 +66,25 @@ class Painting:
             degree: ``(n,)`` in [0, 1]; one that is 0 is painted, but does not belong to the defect.
             number: of the defect, from 1.
         """
-        scatter(self.flat, positions, values)
         self.touched.append(positions)
-        belongs = degree > 0
-        if not belongs.all():
-            positions, degree = positions[belongs], degree[belongs]
+        if self._paint(positions, values, degree, number):
+            positions = positions[degree > 0]
+        self.positions[number] = positions
+
+    def _paint(self, positions: Positions, values: AnyImage, degree: npt.NDArray[np.float32], number: int) -> bool:
+        """Whether some of the pixels do not belong to the defect."""
         degrees, kinds = self.degree.reshape(-1), self.kinds.reshape(-1)
+        compiled = loops()
+        if compiled is not None:
+            return compiled.deposit(self.flat, degrees, kinds, positions, values, degree, number, not self.positions) > 0
+        scatter(self.flat, positions, values)
+        belongs = degree > 0
+        some_do_not = not belongs.all()
+        if some_do_not:
+            positions, degree = positions[belongs], degree[belongs]
         degrees[positions] = add_degree(degrees.take(positions), degree) if self.positions else degree
         kinds[positions] = number
-        self.positions[number] = positions
+        return some_do_not
 
     def give_back(self, normal: AnyImage, kept: npt.NDArray[np.bool_]) -> None:
         """Gives the pixels that are not ``kept``, ``(H, W)``, the product's value again; they belong to no defect then."""

@@ -30,10 +30,17 @@ class Region:
     Attributes:
         mask: ``(H, W)`` uint8, 0 or 255, at least one pixel set.
         method: the foreground method that found it, or ``given``.
+        pixels: how many it has.
     """
 
     mask: Mask
     method: str
+    pixels: int
+
+    @classmethod
+    def of(cls, mask: Mask, method: str) -> Region:
+        """A mask's region."""
+        return cls(mask, method, int(np.count_nonzero(mask)))
 
 
 class Regions:
@@ -59,9 +66,9 @@ class Regions:
                 fallback.
         """
         if roi is not None:
-            return Region(_checked(image, roi), GIVEN)
+            return Region.of(_checked(image, roi), GIVEN)
         if self._rule.method == "none":
-            return Region(_whole(image), "none")
+            return Region(_whole(image), "none", image.shape[0] * image.shape[1])
         key = _glance(image)
         with self._lock:
             known = self._known.get(key)
@@ -112,9 +119,9 @@ def _all_of(shape: tuple[int, int]) -> Mask:
 def _find(image: AnyImage, rule: ForegroundRule) -> Region:
     found = estimate_foreground(image, rule.method)
     if found.confidence >= rule.min_confidence and found.mask.any():
-        return Region(found.mask, found.method)
+        return Region.of(found.mask, found.method)
     if rule.fallback == "whole_picture":
-        return Region(_whole(image), "none")
+        return Region.of(_whole(image), "none")
     raise RegionError(
         f"the foreground of this picture is not certain (confidence {found.confidence:.2f}, the recipe asks for "
         f"{rule.min_confidence:.2f}): give an ROI, or allow the whole picture with foreground.fallback=whole_picture"

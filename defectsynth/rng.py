@@ -19,6 +19,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from defectsynth.compiled import loops
 from defectsynth.errors import InputError
 
 __all__ = ["Ahead", "Draws", "address", "philox", "philox_block", "words"]
@@ -32,6 +33,9 @@ _LOW, _HIGH = (0, 1) if sys.byteorder == "little" else (1, 0)
 _FEW = 4096  # counters of an array of words that are kept for the next one of its shape
 _TWO_TO_MINUS_32 = 2.0**-32
 _MAX_SEED = 2**64
+
+Words = list[int]
+"""Four 32-bit words."""
 
 
 def philox(counter: tuple[Any, Any, Any, Any], key: tuple[Any, Any]) -> tuple[Any, Any, Any, Any]:
@@ -57,6 +61,9 @@ def philox(counter: tuple[Any, Any, Any, Any], key: tuple[Any, Any]) -> tuple[An
 def words(seed: int, shape: tuple[int, int], tag: int = 0) -> npt.NDArray[np.uint32]:
     """An array ``shape = (rows, columns)`` of 32-bit words; the word at (row, column) does not depend on ``shape``."""
     rows, columns = shape
+    compiled = loops()
+    if compiled is not None:
+        return compiled.words(*_key(seed), rows, columns, tag)
     blocks = -(-columns // 4)
     make = _counters if rows * blocks <= _FEW else _counters.__wrapped__
     four = philox_block(make(rows, blocks, tag), _key(seed))
@@ -76,6 +83,9 @@ def _counters(rows: int, blocks: int, tag: int) -> npt.NDArray[np.uint32]:
 
 def philox_block(counters: npt.NDArray[np.uint32], key: tuple[int, int]) -> npt.NDArray[np.uint32]:
     """``philox`` of ``(4, n)`` counters at once, ``(4, n)``: the same bits, three array operations a round."""
+    compiled = loops()
+    if compiled is not None:
+        return compiled.philox_block(counters, *key)
     count = counters.shape[1]
     multiplied = counters[0::2].copy()
     kept = counters[1::2]
@@ -139,15 +149,15 @@ class Ahead:
         seed: the dataset's seed, 0 to 2**64 - 1.
     """
 
-    _TOGETHER = 16  # samples, where they are asked for in turn
+    _TOGETHER = 64  # samples at most, where they are asked for in turn: each time twice as many
     _MISSED = 8  # numbers that were not foreseen, after which the samples to come are drawn again with them
     _MOST = 4096  # numbers of one sample that are kept in mind
 
     def __init__(self, seed: int) -> None:
         self._key = _key(seed)
-        self._asked: dict[tuple[int, int], int] = {}
+        self._asked: dict[tuple[str, int], int] = {}
         self._missed = 0
-        self._drawn = _Drawn(0, 0, {}, np.zeros((0, 0, 4), dtype=np.uint32))
+        self._drawn = _Drawn(0, 0, {}, [])
 
     def sample(self, index: int) -> _Drawn:
         """What is drawn already of a sample, and perhaps of those after it."""
@@ -155,11 +165,12 @@ class Ahead:
         if not drawn.first <= index < drawn.end or self._missed >= self._MISSED:
             self._missed = 0
             in_turn = drawn.first < index <= drawn.end
-            drawn = self._drawn = self._draw(index, min(self._TOGETHER if in_turn else 1, _MAX_SEED - index))
+            count = min(2 * (drawn.end - drawn.first), self._TOGETHER) if in_turn else 1
+            drawn = self._drawn = self._draw(index, min(count, _MAX_SEED - index))
         return drawn
 
-    def foresee(self, parameter: int, slot: int) -> None:
-        """Draws a parameter's number with the others from the next samples on."""
+    def foresee(self, parameter: str, slot: int) -> None:
+        """Draws the number of a parameter, by its whole name, with the others from the next samples on."""
         self._missed += 1
         if len(self._asked) < self._MOST:
             self._asked.setdefault((parameter, slot), len(self._asked))
@@ -169,18 +180,35 @@ class Ahead:
         counters = np.empty((4, count, len(columns)), dtype=np.uint32)
         indices = np.arange(count, dtype=np.uint64) + np.uint64(index)
         counters[0], counters[1] = indices.astype(np.uint32)[:, None], (indices >> np.uint64(32)).astype(np.uint32)[:, None]
-        counters[2:] = np.array(list(columns), dtype=np.uint32).reshape(-1, 2).T[:, None, :]
+        counters[2] = np.array([_parameter_word(name) for name, _ in columns], dtype=np.uint32)
+        counters[3] = np.array([slot for _, slot in columns], dtype=np.uint32)
         found = philox_block(counters.reshape(4, -1), self._key)
-        return _Drawn(index, index + count, columns, np.ascontiguousarray(found.T).reshape(count, len(columns), 4))
+        return _Drawn(index, index + count, columns, found.T.reshape(count, len(columns), 4).tolist())
 
 
 class _Drawn:
-    """The numbers of the samples from ``first`` to ``end``, excluded."""
+    """The numbers of the samples from ``first`` to ``end``, excluded: of each sample, four words in each column."""
 
     __slots__ = ("columns", "end", "first", "words")
 
-    def __init__(self, first: int, end: int, columns: dict[tuple[int, int], int], words: npt.NDArray[np.uint32]) -> None:
+    def __init__(self, first: int, end: int, columns: dict[tuple[str, int], int], words: list[list[Words]]) -> None:
         self.first, self.end, self.columns, self.words = first, end, columns, words
+
+
+class _Sample:
+    """What all numbers of one sample have in common, and those that are drawn already."""
+
+    __slots__ = ("ahead", "attempt", "columns", "counter", "index", "key", "row", "seed")
+
+    def __init__(self, seed: int, index: int, attempt: int, ahead: Ahead | None) -> None:
+        self.seed, self.index, self.attempt = address("seed", seed), address("index", index), attempt
+        self.key, self.counter = _key(self.seed), (self.index & _MASK, self.index >> 32)
+        self.ahead = ahead if attempt == 0 else None
+        self.columns: dict[tuple[str, int], int] = {}
+        self.row: list[Words] = []
+        if self.ahead is not None:
+            drawn = self.ahead.sample(self.index)
+            self.columns, self.row = drawn.columns, drawn.words[self.index - drawn.first]
 
 
 class Draws:
@@ -196,46 +224,41 @@ class Draws:
     All floats are rounded to six significant digits, so that a plan written as JSON replays the same bytes.
     """
 
-    __slots__ = ("_ahead", "_attempt", "_counter", "_drawn", "_key", "_path", "_row", "index", "seed")
+    __slots__ = ("_path", "_sample")
 
     def __init__(self, seed: int, index: int, path: str = "", attempt: int = 0, ahead: Ahead | None = None) -> None:
-        self.seed = address("seed", seed)
-        self.index = address("index", index)
         self._path = path
-        self._attempt = attempt
-        self._key = _key(self.seed)
-        self._counter = (self.index & _MASK, self.index >> 32)
-        self._ahead = ahead
-        self._drawn = ahead.sample(self.index) if ahead is not None and attempt == 0 else None
-        self._row = 0 if self._drawn is None else self.index - self._drawn.first
+        self._sample = _Sample(seed, index, attempt, ahead)
+
+    @property
+    def seed(self) -> int:
+        """The dataset's seed."""
+        return self._sample.seed
+
+    @property
+    def index(self) -> int:
+        """The sample's index."""
+        return self._sample.index
 
     def within(self, part: str) -> Draws:
         """The same sample's numbers under a longer name: ``draws.within("mask").uniform("angle", ...)``."""
-        other = Draws.__new__(Draws)
-        other.seed, other.index, other._path, other._attempt = self.seed, self.index, f"{self._path}{part}.", self._attempt
-        other._key, other._counter = self._key, self._counter
-        other._ahead, other._drawn, other._row = self._ahead, self._drawn, self._row
+        other = self.__new__(type(self))
+        other._path, other._sample = f"{self._path}{part}.", self._sample
         return other
 
-    def _words(self, name: str, slot: int) -> tuple[int, int, int, int]:
-        parameter = _parameter_word(self._path + name)
-        if self._drawn is not None:
-            column = self._drawn.columns.get((parameter, slot))
-            if column is not None:
-                a, b, c, d = self._drawn.words[self._row, column].tolist()
-                return a, b, c, d
-            if self._ahead is not None:
-                self._ahead.foresee(parameter, slot)
-        a, b, c, d = philox((*self._counter, parameter, (self._attempt << 16) | slot), self._key)
-        return a, b, c, d
+    def _words(self, name: str, slot: int) -> Words:
+        sample, name = self._sample, self._path + name
+        column = sample.columns.get((name, slot))
+        if column is not None:
+            return sample.row[column]
+        if sample.ahead is not None:
+            sample.ahead.foresee(name, slot)
+        return list(philox((*sample.counter, _parameter_word(name), (sample.attempt << 16) | slot), sample.key))
 
     def _word(self, name: str, slot: int) -> int:
         """The first of ``_words``."""
-        if self._drawn is not None:
-            column = self._drawn.columns.get((_parameter_word(self._path + name), slot))
-            if column is not None:
-                return self._drawn.words.item(self._row, column, 0)
-        return self._words(name, slot)[0]
+        column = self._sample.columns.get((self._path + name, slot))
+        return self._words(name, slot)[0] if column is None else self._sample.row[column][0]
 
     def unit(self, name: str, slot: int = 0) -> float:
         """A number in [0, 1) with 32 random bits."""

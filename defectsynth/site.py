@@ -71,6 +71,10 @@ class Site:
         """``(n,)``: the mask's pixels in the picture, counted row by row."""
         return positions_of(self.mask, (self.box[0], self.box[2]))
 
+    def under_mask(self, patch: AnyImage) -> AnyImage:
+        """``(n, C)``: of a rectangle ``(h, w, C)`` the pixels under the mask."""
+        return patch.reshape(-1, patch.shape[2]).take(positions_of(self.inside), axis=0)
+
     @cached_property
     def pixels(self) -> AnyImage:
         """``(n, C)``: the picture at the mask's pixels."""

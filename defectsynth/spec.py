@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 
+_set = object.__setattr__  # past the model's own, which refuses
 SpecT = TypeVar("SpecT", bound="Spec")
 
 
@@ -49,10 +50,10 @@ class Spec(BaseModel):
     def drawn(cls: type[SpecT], **values: Any) -> SpecT:
         """The same as ``cls(**values)`` without a look at the values, for those that a checked recipe has drawn."""
         made = cls.__new__(cls)
-        object.__setattr__(made, "__dict__", {**_defaults(cls), **values})
-        object.__setattr__(made, "__pydantic_fields_set__", set(values))
-        object.__setattr__(made, "__pydantic_extra__", None)
-        object.__setattr__(made, "__pydantic_private__", None)
+        _set(made, "__dict__", {**_defaults(cls), **values})
+        _set(made, "__pydantic_fields_set__", set(values))
+        _set(made, "__pydantic_extra__", None)
+        _set(made, "__pydantic_private__", None)
         return made
 
     @model_validator(mode="before")

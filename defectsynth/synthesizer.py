@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.banks import Banks, DefectBank, MaskBank, NormalBank, TextureBank
+from defectsynth.compiled import loops
 from defectsynth.errors import ImageError, PlanError, RecipeError, RegionError, SynthesisError
 from defectsynth.fill import Fill
 from defectsynth.images import AnyImage, Mask, bounding_box, check_image, full_scale, widened_box
@@ -18,7 +19,7 @@ from defectsynth.memory import keep_freed_memory
 from defectsynth.painting import Painting
 from defectsynth.plan import AnomalyPlan, Plan
 from defectsynth.recipe import Recipe, load_recipe
-from defectsynth.region import Regions, region_of_plan
+from defectsynth.region import Region, Regions, region_of_plan
 from defectsynth.rng import Ahead, Draws, address
 from defectsynth.sample import AnomalySample
 from defectsynth.site import Site
@@ -116,7 +117,7 @@ class AnomalySynthesizer:
         if self._is_normal(index):
             return _normal_sample(image, Plan(seed=self.seed, index=index, shape=shape, white=self.white))
         region = self._regions.find(image, roi)
-        self._check_size(region.mask)
+        self._check_size(region)
         refused: dict[str, int] = {}
         for attempt in range(self.recipe.max_attempts):
             plan = self._draw(index, attempt, shape, region.method)
@@ -238,11 +239,11 @@ class AnomalySynthesizer:
             "Enlarge the ROI or the picture, or widen these ranges"
         )
 
-    def _check_size(self, roi: Mask) -> None:
-        pixels, smallest = int(np.count_nonzero(roi)), self.recipe.min_area * roi.size
-        if pixels < smallest:
+    def _check_size(self, region: Region) -> None:
+        smallest = self.recipe.min_area * region.mask.size
+        if region.pixels < smallest:
             raise RegionError(
-                f"the ROI has {pixels} pixels but the smallest allowed defect has {smallest:.1f} "
+                f"the ROI has {region.pixels} pixels but the smallest allowed defect has {smallest:.1f} "
                 f"(min_area {self.recipe.min_area:g} of the picture): enlarge the ROI or lower min_area"
             )
 
@@ -301,8 +302,11 @@ def _normal_sample(image: AnyImage, plan: Plan) -> AnomalySample:
 
 def _visible_difference(painting: Painting, normal: AnyImage, own: npt.NDArray[np.intp], white: int | None) -> float:
     """The mean over a defect's pixels of the largest change of any channel, as a fraction of full scale."""
-    before = normal.reshape(painting.flat.shape).take(own, axis=0)
+    compiled, flat, scale = loops(), normal.reshape(painting.flat.shape), white or full_scale(normal.dtype)
+    if compiled is not None and normal.dtype != np.float32:
+        return float(compiled.difference(flat, painting.flat, own)) / own.size / scale
+    before = flat.take(own, axis=0)
     after, count = painting.flat.take(own, axis=0), painting.planes.shape[2]
     change = cv2.absdiff(after[None], before[None]).reshape(before.shape)
     largest = np.maximum.reduce([change[:, channel] for channel in range(count)])
-    return float(largest.mean(dtype=np.float64)) / (white or full_scale(normal.dtype))
+    return float(largest.mean(dtype=np.float64)) / scale

@@ -19,6 +19,7 @@ ROOT = Path(defectsynth.__file__).parent
 
 # a room stands above all that it imports
 FLOORS = [
+    {"compiled"},
     {"errors", "affine", "rng", "noise", "images", "memory", "encoding", "files", "plugins", "spec"},
     {"labels", "sample", "foreground", "samples"},
     {"formats"},
@@ -48,8 +49,8 @@ def python(code: str, **environment: str) -> str:
 
 def test_import_brings_nothing_heavy():
     loaded = python("import sys, defectsynth; print(' '.join(sys.modules))").split()
-    heavy = {"torch", "torchvision", "albumentations", "datasets", "ray", "scipy", "matplotlib", "typer", "rich", "lkad_models"}
-    assert not heavy & set(loaded)
+    heavy = {"torch", "torchvision", "numba", "albumentations", "datasets", "ray", "scipy", "matplotlib", "typer", "rich"}
+    assert not (heavy | {"lkad_models"}) & set(loaded)
 
 
 def imports_of(path: Path) -> set[str]:
@@ -103,8 +104,9 @@ print(digest.hexdigest())
 """
 
 
-def test_neither_blas_nor_threads_change_a_byte():
+def test_neither_blas_nor_threads_nor_compiled_loops_change_a_byte():
     ways = [("0", {}), ("1", {"OPENBLAS_NUM_THREADS": "1"}), ("4", {"OPENBLAS_NUM_THREADS": "8", "OMP_NUM_THREADS": "8"})]
+    ways += [("0", {"DEFECTSYNTH_COMPILED": "0"})]
     ways += [("0", {"OPENBLAS_CORETYPE": core}) for core in ("Prescott", "Haswell", "SkylakeX")]
     digests = {python(PAINT.replace("THREADS", threads), **environment) for threads, environment in ways}
     assert len(digests) == 1

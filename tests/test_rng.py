@@ -109,9 +109,6 @@ def test_no_two_parameters_of_a_preset_share_an_address():
     asked: set[str] = set()
 
     class Recording(Draws):
-        def within(self, part: str) -> Draws:
-            return Recording(self.seed, self.index, f"{self._path}{part}.", self._attempt)
-
         def _words(self, name, slot):
             asked.add(self._path + name)
             return super()._words(name, slot)
@@ -151,9 +148,10 @@ def test_samples_in_turn_are_drawn_together_and_what_is_new_is_foreseen():
     ahead = Ahead(5)
     assert ahead.sample(7).columns == {}
     for parameter in range(8):
-        ahead.foresee(parameter, 0)
-    in_turn = ahead.sample(8)
-    assert (in_turn.first, in_turn.end, len(in_turn.columns)) == (8, 24, 8)
-    assert ahead.sample(9) is in_turn
+        ahead.foresee(str(parameter), 0)
+    second = ahead.sample(8)
+    assert (second.first, second.end, len(second.columns)) == (8, 10, 8)
+    assert ahead.sample(9) is second
+    assert (ahead.sample(10).end, ahead.sample(14).end) == (14, 22)
     jumped = ahead.sample(1000)
     assert (jumped.first, jumped.end) == (1000, 1001)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from defectsynth.compiled import loops
 from defectsynth.images import AnyImage, Mask
 from defectsynth.noise import smooth
 from defectsynth.site import Site
@@ -47,6 +48,9 @@ def interpolate(image: AnyImage, patch: AnyImage, weights: Weights) -> AnyImage:
     if image.dtype == np.float32:
         share = weights.astype(np.float32) / np.float32(ONE)
         return np.clip(image + share * (patch - image), 0.0, 1.0).astype(np.float32)
+    compiled = loops()
+    if compiled is not None:
+        return compiled.interpolated(image, np.ascontiguousarray(patch), weights)
     total = image.astype(np.uint32) * (np.uint32(ONE) - weights)
     total += patch * weights
     total += np.uint32(ONE // 2)

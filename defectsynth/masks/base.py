@@ -42,10 +42,16 @@ class MaskParams(Part):
     def field(self, roi: Mask, banks: Banks) -> FloatField:
         """``(H, W)`` float32 of the ROI's shape, above zero where this kind puts the defect (inside the ROI or not)."""
 
+    def above_zero(self, roi: Mask, banks: Banks) -> Mask:
+        """``(H, W)`` uint8: 255 where ``field`` is above zero; a kind that has it for less than the field says so."""
+        return (self.field(roi, banks) > 0).view(np.uint8) * np.uint8(255)
+
     def paint(self, roi: Mask, banks: Banks) -> Mask:
         """The mask, ``(H, W)`` uint8 0 or 255, inside the ROI; all zero where these parameters give nothing."""
-        inside = roi != 0
         by_level = self.area is not None and not self.sizes_itself
+        if not by_level and self.components is None:
+            return np.bitwise_and(self.above_zero(roi, banks), roi)
+        inside = roi != 0
         pixels = max(1, round((self.area or 0.0) * int(np.count_nonzero(inside)))) if by_level else None
         return choose_pixels(self.field(roi, banks), inside, pixels, self.components)
 

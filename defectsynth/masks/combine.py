@@ -33,6 +33,10 @@ class UnionParams(MaskParams):
         """The larger of the two fields."""
         return np.maximum(self.masks[0].field(roi, banks), self.masks[1].field(roi, banks))
 
+    def above_zero(self, roi: Mask, banks: Banks) -> Mask:
+        """See ``MaskParams.above_zero``."""
+        return np.bitwise_or(self.masks[0].above_zero(roi, banks), self.masks[1].above_zero(roi, banks))
+
 
 @MASK_PARAMS.register
 class IntersectionParams(MaskParams):
@@ -44,6 +48,10 @@ class IntersectionParams(MaskParams):
     def field(self, roi: Mask, banks: Banks) -> FloatField:
         """The smaller of the two fields."""
         return np.minimum(self.masks[0].field(roi, banks), self.masks[1].field(roi, banks))
+
+    def above_zero(self, roi: Mask, banks: Banks) -> Mask:
+        """See ``MaskParams.above_zero``."""
+        return np.bitwise_and(self.masks[0].above_zero(roi, banks), self.masks[1].above_zero(roi, banks))
 
 
 class _Combination(MaskSpec):

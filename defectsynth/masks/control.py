@@ -8,17 +8,19 @@ level at which it has a given area. Further pieces are found the same way in wha
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.images import Mask
+from defectsynth.images import Mask, bounding_box, positions_of
 from defectsynth.noise import FloatField
 
 __all__ = ["choose_pixels", "count_pieces"]
 
 BoolField = npt.NDArray[np.bool_]
+Labels = npt.NDArray[np.integer[Any]]
 
 _APART = np.ones((5, 5), dtype=np.uint8)  # pieces keep two pixels between them
 _LARGE = 512 * 512  # pixels; beyond, a piece is found on a sparse grid and refined in the rectangle around it
@@ -67,16 +69,24 @@ def _highest(field: FloatField, inside: BoolField, pixels: int) -> BoolField:
     return chosen
 
 
+def _labelled(mask: BoolField) -> tuple[Labels, npt.NDArray[np.intp]]:
+    """Its 8-connected pieces: the number of each pixel's, from 1, and how many pixels each has (number 0: none)."""
+    few = ((mask.shape[0] + 1) // 2) * ((mask.shape[1] + 1) // 2) < 2**16  # there are no more pieces than blocks of 2 x 2
+    as_picture = np.ascontiguousarray(mask).view(np.uint8)
+    count, labels = cv2.connectedComponents(as_picture, connectivity=8, ltype=cv2.CV_16U if few else cv2.CV_32S)
+    sizes = np.bincount(labels.reshape(-1).take(positions_of(as_picture)), minlength=count)
+    return np.asarray(labels, dtype=labels.dtype), sizes  # counting is faster than OpenCV's statistics
+
+
 def _largest(mask: BoolField, pieces: int | None) -> BoolField:
     """The ``pieces`` largest 8-connected pieces of a mask (ties: the upper, then the left one)."""
     if pieces is None:
         return mask
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    if count - 1 <= pieces:
+    labels, sizes = _labelled(mask)
+    if sizes.size - 1 <= pieces:
         return mask
-    order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:pieces] + 1
-    keep = np.zeros(count, dtype=np.bool_)
-    keep[order] = True
+    keep = np.zeros(sizes.size, dtype=np.bool_)
+    keep[np.argsort(-sizes[1:], kind="stable")[:pieces] + 1] = True
     return keep[labels]
 
 
@@ -115,30 +125,53 @@ def _window_around(rough: BoolField, step: int) -> tuple[slice, slice]:
 
 
 def _island_at_full_size(field: FloatField, inside: BoolField, pixels: int) -> BoolField:
-    ascending = np.sort(field[inside])
+    ascending = np.sort(field.reshape(-1).take(positions_of(inside)))
     field = np.where(inside, field, np.float32(-np.inf))
-    too_few, enough, piece = _bracket(field, ascending, pixels)
-    while enough - too_few > 1 and np.count_nonzero(piece) > (1.0 + _TOLERANCE) * pixels:
+    too_few, enough, labels, sizes = _bracket(field, ascending, pixels)
+    largest = int(sizes.argmax())
+    if sizes[largest] <= (1.0 + _TOLERANCE) * pixels:
+        return np.asarray(labels == largest)
+    window = _around(labels, np.flatnonzero(sizes >= pixels))  # a higher level's piece that is large enough lies in one of them
+    chosen = np.zeros_like(inside)
+    chosen[window] = _trimmed(field[window], ascending, (too_few, enough), labels[window] == largest, pixels)
+    return chosen
+
+
+def _bracket(
+    field: FloatField, ascending: npt.NDArray[np.float32], pixels: int
+) -> tuple[int, int, Labels, npt.NDArray[np.intp]]:
+    """A rank whose largest piece is too small, one whose largest piece is not (or all there is), and the pieces of that one."""
+    too_few, enough = 0, min(2 * pixels, ascending.size)
+    labels, sizes = _labelled(field >= _level(ascending, enough))
+    while sizes.max() < pixels and enough < ascending.size:
+        too_few, enough = enough, min(2 * enough, ascending.size)
+        labels, sizes = _labelled(field >= _level(ascending, enough))
+    return too_few, enough, labels, sizes
+
+
+def _around(labels: Labels, numbers: npt.NDArray[np.intp]) -> tuple[slice, slice]:
+    """The rectangle around these pieces; it begins where OpenCV's blocks of 2 x 2 do, in whose order it numbers pieces."""
+    top, left, bottom, right = bounding_box(labels == numbers[0] if numbers.size == 1 else np.isin(labels, numbers)) or (0,) * 4
+    return slice(top & ~1, bottom), slice(left & ~1, right)
+
+
+def _trimmed(
+    field: FloatField, ascending: npt.NDArray[np.float32], ranks: tuple[int, int], piece: BoolField, pixels: int
+) -> BoolField:
+    """The piece of the highest level between two ranks at which there is one of ``pixels``; cut back where it is larger."""
+    (too_few, enough), size = ranks, int(np.count_nonzero(piece))
+    while enough - too_few > 1 and size > (1.0 + _TOLERANCE) * pixels:
         rank = (too_few + enough) // 2
-        tried = _largest(field >= _level(ascending, rank), 1)
-        if np.count_nonzero(tried) >= pixels:
-            enough, piece = rank, tried
+        labels, sizes = _labelled(field >= _level(ascending, rank))
+        largest = int(sizes.argmax())
+        if sizes[largest] >= pixels:
+            enough, piece, size = rank, labels == largest, int(sizes[largest])
         else:
             too_few = rank
-    if np.count_nonzero(piece) <= (1.0 + _TOLERANCE) * pixels:
+    if size <= (1.0 + _TOLERANCE) * pixels:
         return piece
     core = _largest(piece & (field >= _level(ascending, too_few)), 1)  # one level up, what is one piece now was several
     return _grow(core if core.any() else piece & (field == field[piece].max()), piece, pixels)
-
-
-def _bracket(field: FloatField, ascending: npt.NDArray[np.float32], pixels: int) -> tuple[int, int, BoolField]:
-    """A rank whose largest piece is too small, one whose largest piece is not (or all there is), and that piece."""
-    too_few, enough = 0, min(2 * pixels, ascending.size)
-    piece = _largest(field >= _level(ascending, enough), 1)
-    while np.count_nonzero(piece) < pixels and enough < ascending.size:
-        too_few, enough = enough, min(2 * enough, ascending.size)
-        piece = _largest(field >= _level(ascending, enough), 1)
-    return too_few, enough, piece
 
 
 def _grow(core: BoolField, limit: BoolField, pixels: int) -> BoolField:

@@ -70,12 +70,16 @@ class GridCellsParams(MaskParams):
 
     def field(self, roi: Mask, banks: Banks) -> FloatField:
         """Distance from the outline of the chosen cells in pixels, positive inside; with ``area`` they just cover it."""
+        return distance_from(self.above_zero(roi, banks))
+
+    def above_zero(self, roi: Mask, banks: Banks) -> Mask:
+        """See ``MaskParams.above_zero``: the chosen cells."""
         top, left, bottom, right = (bounding_box(roi) if self.over == "roi" else None) or (0, 0, *roi.shape)
         down, across = _lines(top, bottom, self.rows, self.fill), _lines(left, right, self.columns, self.fill)
         painted = np.zeros_like(roi)
         for row, column in np.argwhere(self._choose(roi, down, across)):
             painted[down.start[row] : down.end[row], across.start[column] : across.end[column]] = 255
-        return distance_from(painted)
+        return painted
 
     def _choose(self, roi: Mask, down: _Lines, across: _Lines) -> BoolCells:
         """``(rows, columns)``: which cells."""

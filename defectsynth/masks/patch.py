@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from defectsynth.banks import Banks
-from defectsynth.images import Mask
+from defectsynth.images import Mask, positions_of
 from defectsynth.masks.base import MASK_PARAMS, MASKS, MaskParams
 from defectsynth.masks.shapes import OnePiece, SideRange, offsets, rectangle_field, to_fit, whole_pixels
 from defectsynth.noise import FloatField
@@ -71,9 +71,9 @@ class PatchParams(MaskParams):
         rows, columns = (_spans(size, side, self.centre_range, self.whole) for size, side in zip(roi.shape, sides, strict=True))
         on_roi = _counts(roi, rows, columns)
         enough = np.maximum(1, np.ceil(self.min_overlap * (rows.lengths[:, None] * columns.lengths[None, :])))
-        allowed = np.flatnonzero(on_roi >= enough)
+        allowed = positions_of(on_roi >= enough)
         if not allowed.size:
-            allowed = np.flatnonzero(on_roi == on_roi.max())
+            allowed = positions_of(on_roi == on_roi.max())
         row, column = divmod(int(allowed[int(self.place * allowed.size)]), columns.first.size)
         return int(rows.first[row]), int(columns.first[column])
 

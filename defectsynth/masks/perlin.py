@@ -55,14 +55,12 @@ class PerlinParams(MaskParams):
     rescale: bool = False
     cover: bool = True
 
-    def paint(self, roi: Mask, banks: Banks) -> Mask:
-        """See ``MaskParams.paint``. Where no level is to be chosen, what is turned is the mask, not the noise."""
-        if self.area is not None or self.components is not None or self._is_far_larger(roi):
-            return super().paint(roi, banks)
-        above = self._upright(roi) > np.float32(self.threshold)
-        mask = above.view(np.uint8) * np.uint8(255)
-        mask = mask if self.angle == 0.0 else rotate(mask, roi.shape, self.angle, 0)
-        return np.bitwise_and(mask, roi)
+    def above_zero(self, roi: Mask, banks: Banks) -> Mask:
+        """See ``MaskParams.above_zero``. What is turned is the mask, not the noise."""
+        if self._is_far_larger(roi):
+            return super().above_zero(roi, banks)
+        mask = self._upright_mask(roi)
+        return mask if self.angle == 0.0 else rotate(mask, roi.shape, self.angle, 0)
 
     def field(self, roi: Mask, banks: Banks) -> FloatField:
         """Noise less threshold."""
@@ -75,8 +73,18 @@ class PerlinParams(MaskParams):
 
     def _upright(self, roi: Mask) -> FloatField:
         """The noise before it is turned."""
+        return self._rescaled(noise.fbm(self.noise, *self._canvas_and_cells(roi), self.octaves))
+
+    def _upright_mask(self, roi: Mask) -> Mask:
+        """Where ``_upright`` is above the threshold."""
+        mask = noise.above(self.noise, *self._canvas_and_cells(roi), self.octaves, self.threshold)
+        if self.rescale and not mask.any():
+            return (self._upright(roi) > np.float32(self.threshold)).view(np.uint8) * np.uint8(255)
+        return mask
+
+    def _canvas_and_cells(self, roi: Mask) -> tuple[tuple[int, int], tuple[float, float]]:
         canvas, pitch = self._canvas(roi), self._pitch(roi)
-        return self._rescaled(noise.fbm(self.noise, canvas, (pitch[0] * canvas[0], pitch[1] * canvas[1]), self.octaves))
+        return canvas, (pitch[0] * canvas[0], pitch[1] * canvas[1])
 
     def _canvas(self, roi: Mask) -> tuple[int, int]:
         return _covering(roi.shape, self.angle) if self.cover and self.angle != 0.0 else (roi.shape[0], roi.shape[1])

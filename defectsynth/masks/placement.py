@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from defectsynth.images import Mask
+from defectsynth.images import Mask, positions_of
 from defectsynth.masks.base import MaskParams, MaskSpec
 from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
@@ -49,7 +49,7 @@ class PlacedParams(MaskParams):
 
     def allowed(self, roi: Mask, among: npt.NDArray[np.intp] | None = None) -> npt.NDArray[np.intp]:
         """The positions, row by row, that can be the centre; at least one. See ``centre``."""
-        pixels = np.flatnonzero(roi) if among is None else among
+        pixels = positions_of(roi) if among is None else among
         if self.depth == _ANYWHERE and self.along == _ANYWHERE:
             return pixels
         miss = self._miss(roi).flat[pixels]

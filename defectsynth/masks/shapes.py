@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from defectsynth.banks import Banks
-from defectsynth.images import Mask
+from defectsynth.images import Mask, positions_of
 from defectsynth.masks.base import MaskSpec
 from defectsynth.masks.placement import Placed, PlacedParams
 from defectsynth.noise import FloatField
@@ -94,7 +94,7 @@ class ShapeParams(PlacedParams):
         window = slice(rows[0], rows[1] + 1), slice(columns[0], columns[1] + 1)
         inner = np.zeros_like(roi)
         inner[window] = roi[window]
-        among = np.flatnonzero(inner)
+        among = positions_of(inner)
         if among.size:
             return self.centre(roi, among)
         row, column = self.centre(roi)

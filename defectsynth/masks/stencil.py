@@ -75,11 +75,15 @@ class StencilParams(PlacedParams):
 
     def field(self, roi: Mask, banks: Banks) -> FloatField:
         """Distance from the outline in pixels, positive inside."""
+        return distance_from(self.above_zero(roi, banks))
+
+    def above_zero(self, roi: Mask, banks: Banks) -> Mask:
+        """See ``MaskParams.above_zero``: the shape in its place."""
         shape = self.shape(banks)
         if self.inside:
             fit = self._fit(shape, roi)
-            return distance_from(fit.cut.set_down((roi.shape[0], roi.shape[1]), self.centre(roi, fit.centres)))
-        return distance_from(_Fine.of(shape).warped(self.matrix(shape, roi, banks), (roi.shape[0], roi.shape[1])))
+            return fit.cut.set_down((roi.shape[0], roi.shape[1]), self.centre(roi, fit.centres))
+        return _Fine.of(shape).warped(self.matrix(shape, roi, banks), (roi.shape[0], roi.shape[1]))
 
     def matrix(self, shape: Mask, roi: Mask, banks: Banks) -> Matrix:
         """From the shape's own picture to the product's."""

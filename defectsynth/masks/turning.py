@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from defectsynth.compiled import loops
 from defectsynth.noise import FloatField
 
 __all__ = ["rotate"]
@@ -34,12 +35,15 @@ def rotate(values: PlaneT, shape: tuple[int, ...], angle: float, outside: float)
     sine = round(math.sin(math.radians(angle)) / step) * step
     cosine = round(math.cos(math.radians(angle)) / step) * step
     y, x = (np.arange(side, dtype=np.float64) - (side - 1) / 2 for side in shape[:2])
-    columns = _sums(-sine * y, cosine * x, (values.shape[1] - 1) / 2 + step / 4)
-    rows = _sums(cosine * y, sine * x, (values.shape[0] - 1) / 2 + step / 4)
+    columns = _exact(-sine * y, cosine * x, (values.shape[1] - 1) / 2 + step / 4)
+    rows = _exact(cosine * y, sine * x, (values.shape[0] - 1) / 2 + step / 4)
+    compiled = loops()
+    if compiled is not None:
+        return compiled.turned(values, *columns, *rows, values.dtype.type(outside))
     border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": float(outside)}
-    return cv2.remap(values, columns, rows, cv2.INTER_NEAREST, **border)  # type: ignore[call-overload]
+    return cv2.remap(values, np.add.outer(*columns), np.add.outer(*rows), cv2.INTER_NEAREST, **border)  # type: ignore[call-overload]
 
 
-def _sums(along_y: npt.NDArray[np.floating[Any]], along_x: npt.NDArray[np.floating[Any]], start: float) -> FloatField:
-    """``(H, W)`` float32: the sum of a number for each row and one for each column."""
-    return np.asarray(np.add.outer((along_y + start).astype(np.float32), along_x.astype(np.float32)))
+def _exact(along_y: npt.NDArray[np.float64], along_x: npt.NDArray[np.float64], start: float) -> tuple[FloatField, FloatField]:
+    """A coordinate as the sum of a number for each row and one for each column."""
+    return (along_y + start).astype(np.float32), along_x.astype(np.float32)

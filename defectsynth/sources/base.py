@@ -27,7 +27,7 @@ class SourceParams(Part):
 
         A source whose pixels do not depend on each other makes only these.
         """
-        return self.render(site)[site.inside]
+        return site.under_mask(self.render(site))
 
 
 class SourceSpec(Part):

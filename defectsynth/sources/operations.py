@@ -47,13 +47,14 @@ def enhanced(
     if strengths:
         values = _sharpened(values, smooth()[None], math.prod(strengths))
     tables: list[Table] = []
+    looked_up = 0
     for name, numbers in operations:
-        if name in _MIX:
-            values = _MIX[name](values, numbers)
-        elif name in _TABLES:
+        if name in _TABLES:
             tables.append(_TABLES[name](numbers, lambda: _after(histogram(), tables)))
-            values = _look_up(values, tables[-1])
-    return values[0]
+        elif name in _MIX:
+            values = _MIX[name](_look_up(values, tables[looked_up:]), numbers)
+            looked_up = len(tables)
+    return _look_up(values, tables[looked_up:])[0]
 
 
 def apply_operations(rgb: RGB8, operations: Sequence[Operation]) -> RGB8:
@@ -90,8 +91,20 @@ def _to_table(*channels: npt.NDArray[np.float64]) -> Table:
     return np.rint(values, out=values).astype(np.uint8)
 
 
-def _look_up(values: RGB8, table: Table) -> RGB8:
-    return np.asarray(cv2.LUT(values, table[:, 0] if table.shape[1] == 1 else table[None]), dtype=np.uint8)
+def _look_up(values: RGB8, tables: Sequence[Table]) -> RGB8:
+    """The values in one table after the other: those of the first are looked up in the next, and the pixels once."""
+    if not tables:
+        return values
+    table = tables[0][None]
+    for after in tables[1:]:
+        table = _changed(np.repeat(table, 3, axis=2) if table.shape[2] < after.shape[1] else table, after)
+    return _changed(values, table[0])
+
+
+def _changed(values: RGB8, table: Table) -> RGB8:
+    """``(h, w, C)`` values of a table of one channel, or of ``C``."""
+    found = cv2.LUT(values, table[:, 0] if table.shape[1] == 1 else table[None])
+    return np.asarray(found, dtype=np.uint8).reshape(values.shape)
 
 
 Counts = Callable[[], Histogram]
@@ -164,7 +177,8 @@ _TABLES: dict[str, Callable[[Sequence[float], Counts], Table]] = {
 def _hue_saturation(values: RGB8, numbers: Sequence[float]) -> RGB8:
     hsv = np.asarray(cv2.cvtColor(values, cv2.COLOR_RGB2HSV), dtype=np.uint8)  # hue 0..179
     hue = np.mod(np.rint(_RAMP + numbers[0] * 180.0 / 255.0), 180.0)  # imgaug maps +-255 to +-360 degrees
-    return np.asarray(cv2.cvtColor(_look_up(hsv, _to_table(hue, _RAMP + numbers[1], _RAMP)), cv2.COLOR_HSV2RGB), dtype=np.uint8)
+    changed = _changed(hsv, _to_table(hue, _RAMP + numbers[1], _RAMP))
+    return np.asarray(cv2.cvtColor(changed, cv2.COLOR_HSV2RGB), dtype=np.uint8)
 
 
 def _greyscale(values: RGB8, numbers: Sequence[float]) -> RGB8:

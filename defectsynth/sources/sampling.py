@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.affine import Matrix, about, rotation, shifted
+from defectsynth.compiled import loops
 from defectsynth.sources.enhance import Operation
 
 __all__ = ["Places", "Sampler", "flipped", "places_of_box", "sampler"]
@@ -88,11 +89,9 @@ class Sampler:
             same = width == places.shape[1]
             positions = places.positions if same else places.rows * width + places.columns
             return self.canvas.reshape(-1, channels).take(positions, axis=0)
-        x, y = places.columns, places.rows
-        points = [row[0] * x + row[1] * y + row[2] for row in self.matrix]
-        maps = [_as_picture(values.astype(np.float32)) for values in points]
+        maps = [_as_picture(values) for values in _mapped(places, self.matrix)]
         found = cv2.remap(self.canvas, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        return np.asarray(found).reshape(-1, channels)[: x.size]
+        return np.asarray(found).reshape(-1, channels)[: places.positions.size]
 
 
 def sampler(canvas: AnyPixels, shape: tuple[int, int], angle: float) -> Sampler:
@@ -103,6 +102,14 @@ def sampler(canvas: AnyPixels, shape: tuple[int, int], angle: float) -> Sampler:
     from_picture = shifted(about(rotation(-angle), centre, centre), 0.5, 0.5)
     stretch = np.array([[canvas.shape[1] / shape[1]], [canvas.shape[0] / shape[0]]])
     return Sampler(canvas, shifted(from_picture * stretch, -0.5, -0.5))
+
+
+def _mapped(places: Places, matrix: Matrix) -> list[npt.NDArray[np.float32]]:
+    """``(n,)`` twice: x and y of pixels after a matrix."""
+    compiled = loops()
+    if compiled is not None:
+        return [compiled.mapped(places.positions, places.shape[1], *row) for row in matrix.tolist()]
+    return [(row[0] * places.columns + row[1] * places.rows + row[2]).astype(np.float32) for row in matrix]
 
 
 def _as_picture(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -1,0 +1,270 @@
+"""The loops themselves. Imported only where numba is installed.
+
+Where the order of float operations matters they are in numpy's order; noise is exact in any (``noise.py``). A loop that is to
+run on vector units reads whole rows that were sliced before it: numba looks for negative indices everywhere else.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+__all__ = [
+    "above_level",
+    "deposit",
+    "difference",
+    "field",
+    "interpolated",
+    "mapped",
+    "positions",
+    "set_where",
+    "turned",
+    "words",
+]
+
+_inlined = njit(nogil=True, inline="always")
+
+
+def _kept(function):
+    """Compiled when it is first called with arguments of a type; kept on disk for the next process, where there is room."""
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # neither the package's folder nor the user's can be written to
+        return njit(nogil=True)(function)
+
+
+_LOW32 = np.uint64(0xFFFFFFFF)
+_SHIFT = np.uint64(32)
+_FACTOR_0, _FACTOR_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_STEP_0, _STEP_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+_TO_COLUMN_STEP = np.float32(1.5 * 2.0**12)
+_ONE = np.uint32(1 << 16)
+_HALF = np.uint32(1 << 15)
+
+
+@_inlined
+def _philox(c0, c1, c2, c3, k0, k1):
+    """``rng.philox`` of 64-bit integers that hold 32 bits each."""
+    for _ in range(10):
+        low, high = c0 * _FACTOR_0, c2 * _FACTOR_1
+        c0, c1 = (high >> _SHIFT) ^ c1 ^ k0, high & _LOW32
+        c2, c3 = (low >> _SHIFT) ^ c3 ^ k1, low & _LOW32
+        k0, k1 = (k0 + _STEP_0) & _LOW32, (k1 + _STEP_1) & _LOW32
+    return c0, c1, c2, c3
+
+
+@_kept
+def philox_block(counters, key_0, key_1):
+    """``rng.philox_block``."""
+    found = np.empty(counters.shape, np.uint32)
+    k0, k1 = np.uint64(key_0), np.uint64(key_1)
+    for place in range(counters.shape[1]):
+        c0, c1 = np.uint64(counters[0, place]), np.uint64(counters[1, place])
+        c2, c3 = np.uint64(counters[2, place]), np.uint64(counters[3, place])
+        found[0, place], found[1, place], found[2, place], found[3, place] = _philox(c0, c1, c2, c3, k0, k1)
+    return found
+
+
+@_kept
+def words(key_0, key_1, rows, columns, tag):
+    """``rng.words``."""
+    blocks = (columns + 3) // 4
+    found = np.empty((rows, blocks, 4), np.uint32)
+    k0, k1 = np.uint64(key_0), np.uint64(key_1)
+    for row in range(rows):
+        for block in range(blocks):
+            four = _philox(np.uint64(row), np.uint64(block), np.uint64(tag), np.uint64(0), k0, k1)
+            out = found[row, block]
+            out[0], out[1], out[2], out[3] = four
+    return found.reshape(rows, 4 * blocks)[:, :columns]
+
+
+# --- noise ----------------------------------------------------------------------------------------------------------------
+
+
+@_inlined
+def _along(y_top, y_bottom, x_top, x_bottom, above, below, offsets, weights):
+    """What the lattice rows above and below a row of pixels make of it; see ``noise._along``."""
+    for point in range(offsets.size):
+        offsets[point] = (x_top[point] * above[1] + x_bottom[point] * below[1] + _TO_COLUMN_STEP) - _TO_COLUMN_STEP
+        weights[point] = (y_top[point] * above[0] + y_bottom[point] * below[0] + _TO_COLUMN_STEP) - _TO_COLUMN_STEP
+
+
+@_inlined
+def _spread(starts, offsets, weights, ends):
+    """``ends (4, W)``: for every column, what the two lattice points of its cell contribute."""
+    left, right, low, high = ends[0], ends[1], ends[2], ends[3]
+    for cell in range(starts.size - 1):
+        a, b, c, d = offsets[cell], offsets[cell + 1], weights[cell], weights[cell + 1]
+        for column in range(starts[cell], starts[cell + 1]):
+            left[column], right[column], low[column], high[column] = a, b, c, d
+
+
+@_inlined
+def _sums(ends, four, scale, line):
+    """A row of noise."""
+    e0, e1, e2, e3 = ends[0], ends[1], ends[2], ends[3]
+    f0, f1, f2, f3 = four[0], four[1], four[2], four[3]
+    for x in range(line.size):
+        line[x] = (e0[x] * f0[x] + e1[x] * f1[x] + e2[x] * f2[x] + e3[x] * f3[x]) * scale
+
+
+@_inlined
+def _row(gradients, top, above, below, starts, four, scale, points, ends, line):
+    """A row of noise, of the lattice row ``top`` and the next."""
+    along_y, along_x = gradients[0], gradients[1]
+    _along(along_y[top], along_y[top + 1], along_x[top], along_x[top + 1], above, below, points[0], points[1])
+    _spread(starts, points[0], points[1], ends)
+    _sums(ends, four, scale, line)
+
+
+@_kept
+def field(gradients, tops, above, below, starts, four, scale):
+    """Perlin noise times ``scale``, ``(H, W)`` float32: what ``noise.perlin_from_gradients`` makes, times that.
+
+    Args:
+        gradients: ``(2, lattice rows, lattice columns)``.
+        tops, above, below: of each row of pixels, ``(H,)`` and ``(H, 2)``: see ``noise._Rows``.
+        starts: ``(cells + 1,)`` uint32: each cell's first column.
+        four: ``(4, W)``: of each column, offsets and weights of its cell's two ends.
+    """
+    found = np.empty((tops.size, four.shape[1]), np.float32)
+    points, ends = np.empty((2, gradients.shape[2]), np.float32), np.empty((4, four.shape[1]), np.float32)
+    for row in range(tops.size):
+        _row(gradients, tops[row], above[row], below[row], starts, four, scale, points, ends, found[row])
+    return found
+
+
+@_kept
+def above_level(gradients, tops, above, below, starts, four, scale, level):
+    """``field(...) > level``, ``(H, W)`` uint8, 0 or 255."""
+    found = np.empty((tops.size, four.shape[1]), np.uint8)
+    points, ends = np.empty((2, gradients.shape[2]), np.float32), np.empty((4, four.shape[1]), np.float32)
+    line = np.empty(four.shape[1], np.float32)
+    for row in range(tops.size):
+        _row(gradients, tops[row], above[row], below[row], starts, four, scale, points, ends, line)
+        out = found[row]
+        for x in range(line.size):
+            out[x] = np.uint8(255) * np.uint8(line[x] > level)
+    return found
+
+
+# --- masks ----------------------------------------------------------------------------------------------------------------
+
+
+@_kept
+def turned(values, columns_of_row, columns_of_column, rows_of_row, rows_of_column, outside):
+    """``turning.rotate``: the nearest pixel of ``values``, whose place is the sum of a number for each row and column."""
+    height, width = np.int32(values.shape[0]), np.int32(values.shape[1])
+    found = np.empty((columns_of_row.size, columns_of_column.size), values.dtype)
+    places = np.empty(columns_of_column.size, np.int32)
+    flat = values.reshape(-1)
+    for row in range(found.shape[0]):
+        to_column, to_row = columns_of_row[row], rows_of_row[row]
+        for x in range(places.size):
+            column, line = np.int32(np.rint(to_column + columns_of_column[x])), np.int32(np.rint(to_row + rows_of_column[x]))
+            inside = (line >= 0) & (line < height) & (column >= 0) & (column < width)
+            places[x] = line * width + column if inside else np.int32(-1)
+        out = found[row]
+        for x in range(places.size):
+            place = places[x]
+            out[x] = flat[place] if place >= 0 else outside
+    return found
+
+
+@_kept
+def positions(eights, rest, start):
+    """Where bytes are set, counted from ``start``: ``eights`` are read as 64 bits each, ``rest`` are those after them."""
+    count = 0
+    for number in range(eights.size):
+        count += np.int64(eights[number] != 0)
+    found = np.empty(8 * count + rest.size, np.int64)
+    size = 0
+    for number in range(eights.size):
+        word = eights[number]
+        if word != 0:
+            for byte in range(8):
+                found[size] = start + 8 * number + byte
+                size += np.int64((word >> np.uint64(8 * byte)) & np.uint64(0xFF) != 0)
+    for byte in range(rest.size):
+        found[size] = start + 8 * eights.size + byte
+        size += np.int64(rest[byte] != 0)
+    return found[:size]
+
+
+@_kept
+def set_where(values):
+    """``(n,)`` uint8: 255 where a value is above zero."""
+    found = np.empty(values.size, np.uint8)
+    for number in range(values.size):
+        found[number] = np.uint8(255) * np.uint8(values[number] > 0)
+    return found
+
+
+# --- pixels ---------------------------------------------------------------------------------------------------------------
+
+
+@_kept
+def mapped(positions, width, of_x, of_y, start):
+    """``of_x x + of_y y + start`` of pixels that are counted row by row, ``(n,)`` float32."""
+    found = np.empty(positions.size, np.float32)
+    for number in range(positions.size):
+        row = positions[number] // width
+        found[number] = np.float32(of_x * (positions[number] - row * width) + of_y * row + start)
+    return found
+
+
+@_kept
+def interpolated(image, patch, weights):
+    """``mixing.interpolate`` of ``(n, C)`` uint8 and ``(n, 1)`` or ``(1, 1)`` weights."""
+    found = np.empty(image.shape, image.dtype)
+    if weights.size == 1:
+        weight = weights[0, 0]
+        rest = _ONE - weight
+        before, after, out = image.reshape(-1), patch.reshape(-1), found.reshape(-1)
+        for number in range(out.size):
+            out[number] = (np.uint32(before[number]) * rest + np.uint32(after[number]) * weight + _HALF) >> np.uint32(16)
+        return found
+    for number in range(image.shape[0]):
+        weight = weights[number, 0]
+        for channel in range(image.shape[1]):
+            total = np.uint32(image[number, channel]) * (_ONE - weight) + np.uint32(patch[number, channel]) * weight
+            found[number, channel] = (total + _HALF) >> np.uint32(16)
+    return found
+
+
+@_kept
+def deposit(pixels, degrees, kinds, positions, values, degree, number, first):
+    """One more defect of a picture; how many of its pixels have degree 0, and are painted only.
+
+    Args:
+        pixels, degrees, kinds: ``(m, C)``, ``(m,)`` and ``(m,)``: written to.
+        positions, values, degree: ``(n,)``, ``(n, C)`` and ``(n,)``: what is painted, and how strongly.
+        number: what ``kinds`` becomes.
+        first: whether the picture has no defect yet.
+    """
+    one, lost = np.float32(1.0), 0
+    for place in range(positions.size):
+        position = positions[place]
+        for channel in range(values.shape[1]):
+            pixels[position, channel] = values[place, channel]
+        own = degree[place]
+        if own > 0:
+            degrees[position] = own if first else one - (one - degrees[position]) * (one - own)
+            kinds[position] = number
+        else:
+            lost += 1
+    return lost
+
+
+@_kept
+def difference(before, after, positions):
+    """The sum over the pixels at ``positions`` of the largest change of any channel, of integers."""
+    total = 0
+    for place in range(positions.size):
+        position = positions[place]
+        largest = 0
+        for channel in range(before.shape[1]):
+            largest = max(largest, abs(np.int64(before[position, channel]) - np.int64(after[position, channel])))
+        total += largest
+    return total
