@@ -4,7 +4,8 @@
 
 One core, one thread. The straightforward way is what the field's code does: tiled Perlin noise, the texture decoded and resized
 anew for every image, a whole-image float64 blend. anomalib's ``PerlinAnomalyGenerator`` is measured where anomalib is
-installed, with the same textures and ``probability=1``. Rounds of all ways are interleaved; the tables show medians. The first
+installed, with the same textures and ``probability=1``. Rounds of all ways are interleaved; the tables show medians. Whether
+compiled loops are used (numba, the extra ``[fast]``) is said below; ``DEFECTSYNTH_COMPILED=0`` switches them off. The first
 samples, which fill the caches of decoded sources and of foregrounds, are left out, as they are in a training run. The second
 table is what drawing a plan costs, without painting.
 """
@@ -22,12 +23,14 @@ import cv2
 import numpy as np
 
 from defectsynth import AnomalySynthesizer, load_recipe, preset_names
+from defectsynth.compiled import loops
 from defectsynth.files import list_images, read_image
 from defectsynth.images import AnyImage, resize_image, to_rgb8
 from defectsynth.rng import Draws, words
 from defectsynth.samples import product
 
 WARM_UP = 3000  # plans that are drawn first: of some hundred textures nearly all have been read then
+BLOCK = 6  # samples in turn: a stream
 PEERS = ("anomalib's generator", "straightforward way")
 
 
@@ -105,17 +108,22 @@ def planning(synthesizer: AnomalySynthesizer, count: int = 300) -> float:
 
 
 def measure(ways: dict[str, Callable[[AnyImage, int], object]], images: list[AnyImage], rounds: int) -> dict[str, float]:
-    """Median seconds of each way; every round asks all of them for the same samples, which were made once before."""
-    for name, way in ways.items():
-        for index in range(rounds if name not in PEERS else 2):
-            way(images[index % len(images)], index)
+    """Median seconds an image of each way; a round asks all of them for the same few samples, which were made once before."""
     times: dict[str, list[float]] = {name: [] for name in ways}
-    for index in range(rounds):
+    for name, way in ways.items():
+        _stream(way, images, 0, BLOCK if name in PEERS else rounds * BLOCK)
+    for number in range(rounds):
         for name, way in ways.items():
-            started = perf_counter()
-            way(images[index % len(images)], index)
-            times[name].append(perf_counter() - started)
+            times[name].append(_stream(way, images, number * BLOCK, BLOCK))
     return {name: median(values) for name, values in times.items()}
+
+
+def _stream(way: Callable[[AnyImage, int], object], images: list[AnyImage], first: int, count: int) -> float:
+    """Seconds an image of ``count`` in turn: what comes after another way has the processor's caches to fill first."""
+    started = perf_counter()
+    for index in range(first, first + count):
+        way(images[index % len(images)], index)
+    return (perf_counter() - started) / count
 
 
 def main() -> None:
@@ -125,7 +133,7 @@ def main() -> None:
     parser.add_argument("--defects", type=Path, required=True)
     parser.add_argument("--presets", nargs="+", default=preset_names())
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=15, help=f"of {BLOCK} images of each way")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
@@ -148,6 +156,7 @@ def main() -> None:
     results["plan"] = {preset: planning(synthesizer) for preset, synthesizer in synthesizers.items()}
     for preset, seconds in results["plan"].items():
         print(f"| {preset} | {seconds * 1e6:.0f} |")
+    print(f"\nCompiled loops: {'yes' if loops() else 'no'}.")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2))
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from defectsynth.compiled import loops
-from defectsynth.images import AnyImage, Mask, to_float
+from defectsynth.images import AnyImage, Mask, bounding_box, to_float, widened_box
 from defectsynth.spec import Spec
 
 __all__ = ["Label", "add_degree", "mask_of"]
@@ -29,6 +29,7 @@ DefectMap = npt.NDArray[np.float32]
 LOWEST = np.float32(1 / 255)
 """The smallest degree inside a mask: the defect map and the mask never contradict each other."""
 _MEDIAN = 5  # pixels at 256 x 256: cv2.medianBlur(mask, 5) in NSA
+_FEW_CHANNELS = 7  # up to which numpy's mean is a plain sum, over a number, at ten times the price
 _DISC = 9  # a square of the area of NSA's disk(5)
 
 
@@ -72,19 +73,29 @@ class Label(Spec):
         touched = degree > 0
         if self.kind == "binary" and self.tolerance is None:
             return touched.astype(np.float32), touched
-        change = _mean_change(painted, normal, white)
-        kept = touched & self._visible(change)
+        box = bounding_box(touched)
+        result, kept = np.zeros(degree.shape, dtype=np.float32), np.zeros(degree.shape, dtype=np.bool_)
+        if box is not None:
+            top, left, bottom, right = widened_box(box, _odd(_DISC, degree.shape) // 2, (degree.shape[0], degree.shape[1]))
+            window = slice(top, bottom), slice(left, right)
+            change = _mean_change(painted[window], normal[window], white)
+            result[window], kept[window] = self._applied(degree[window], change, degree.shape)
+        return result, kept
+
+    def _applied(self, degree: DefectMap, change: DefectMap, shape: tuple[int, ...]) -> tuple[DefectMap, npt.NDArray[np.bool_]]:
+        """``apply`` within a rectangle that leaves room for medians around what was painted, of a picture of ``shape``."""
+        kept = (degree > 0) & self._visible(change, shape)
         if self.kind in ("degree", "factor"):
             return np.where(kept, degree, np.float32(0.0)), kept
         if self.kind == "binary":
             return kept.astype(np.float32), kept
-        strength = _median(np.where(kept, change, np.float32(0.0)), _DISC)
+        strength = _median(np.where(kept, change, np.float32(0.0)), _odd(_DISC, shape))
         if self.kind == "logistic":
             levels = strength.astype(np.float64) * 255.0
             strength = (1.0 / (1.0 + np.exp(-self.steepness * (levels - self.midpoint)))).astype(np.float32)
         return np.where(kept, np.maximum(strength, LOWEST), np.float32(0.0)), kept
 
-    def _visible(self, change: DefectMap) -> npt.NDArray[np.bool_]:
+    def _visible(self, change: DefectMap, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
         tolerance = self.tolerance
         if tolerance is None:
             defaults = {"degree": None, "binary": None, "factor": 0.0, "intensity": 1 / 255, "logistic": 1 / 255}
@@ -92,7 +103,7 @@ class Label(Spec):
         if tolerance is None:
             return np.ones(change.shape, dtype=np.bool_)
         changed = change > np.float32(tolerance)
-        most = cv2.medianBlur(changed.view(np.uint8), _odd(_MEDIAN, change.shape)) if tolerance > 0 else changed
+        most = cv2.medianBlur(changed.view(np.uint8), _odd(_MEDIAN, shape)) if tolerance > 0 else changed
         return changed | (most != 0)
 
 
@@ -111,15 +122,23 @@ def mask_of(defect_map: DefectMap) -> Mask:
 
 def _mean_change(painted: AnyImage, normal: AnyImage, white: float | None) -> DefectMap:
     change = np.abs(to_float(painted, white) - to_float(normal, white))
-    return change if change.ndim == 2 else np.asarray(change.mean(axis=2), dtype=np.float32)
+    if change.ndim == 2:
+        return change
+    if change.shape[2] > _FEW_CHANNELS:
+        return np.asarray(change.mean(axis=2), dtype=np.float32)
+    total = change[:, :, 0].copy()
+    for channel in range(1, change.shape[2]):
+        total += change[:, :, channel]
+    return total / np.float32(change.shape[2])
 
 
 def _median(values: DefectMap, size: int) -> DefectMap:
-    """The median over a square that is ``size`` pixels wide at 256 x 256, in 255 levels."""
+    """The median over a square of ``size`` pixels, in 255 levels."""
     levels = np.rint(values * np.float32(255.0)).astype(np.uint8)
-    return np.asarray(cv2.medianBlur(levels, _odd(size, values.shape)), dtype=np.float32) / np.float32(255.0)
+    return np.asarray(cv2.medianBlur(levels, size), dtype=np.float32) / np.float32(255.0)
 
 
 def _odd(size: int, shape: tuple[int, ...]) -> int:
+    """The nearest odd number of pixels to ``size`` at 256 x 256."""
     scaled = size * float(np.sqrt(shape[0] * shape[1])) / 256.0
     return 2 * round((max(scaled, 3.0) - 1) / 2) + 1

@@ -157,7 +157,7 @@ class Ahead:
         self._key = _key(seed)
         self._asked: dict[tuple[str, int], int] = {}
         self._missed = 0
-        self._drawn = _Drawn(0, 0, {}, [])
+        self._drawn = _Drawn(0, 0, {}, np.zeros((0, 0), dtype=np.uint32))
 
     def sample(self, index: int) -> _Drawn:
         """What is drawn already of a sample, and perhaps of those after it."""
@@ -183,15 +183,15 @@ class Ahead:
         counters[2] = np.array([_parameter_word(name) for name, _ in columns], dtype=np.uint32)
         counters[3] = np.array([slot for _, slot in columns], dtype=np.uint32)
         found = philox_block(counters.reshape(4, -1), self._key)
-        return _Drawn(index, index + count, columns, found.T.reshape(count, len(columns), 4).tolist())
+        return _Drawn(index, index + count, columns, np.ascontiguousarray(found.T).reshape(count, -1))
 
 
 class _Drawn:
-    """The numbers of the samples from ``first`` to ``end``, excluded: of each sample, four words in each column."""
+    """The numbers of the samples from ``first`` to ``end``, excluded: a row of words for each, four of them in each column."""
 
     __slots__ = ("columns", "end", "first", "words")
 
-    def __init__(self, first: int, end: int, columns: dict[tuple[str, int], int], words: list[list[Words]]) -> None:
+    def __init__(self, first: int, end: int, columns: dict[tuple[str, int], int], words: npt.NDArray[np.uint32]) -> None:
         self.first, self.end, self.columns, self.words = first, end, columns, words
 
 
@@ -205,10 +205,10 @@ class _Sample:
         self.key, self.counter = _key(self.seed), (self.index & _MASK, self.index >> 32)
         self.ahead = ahead if attempt == 0 else None
         self.columns: dict[tuple[str, int], int] = {}
-        self.row: list[Words] = []
+        self.row: list[int] = []  # flat: a list for each number would keep the garbage collector busy
         if self.ahead is not None:
             drawn = self.ahead.sample(self.index)
-            self.columns, self.row = drawn.columns, drawn.words[self.index - drawn.first]
+            self.columns, self.row = drawn.columns, drawn.words[self.index - drawn.first].tolist()
 
 
 class Draws:
@@ -250,7 +250,7 @@ class Draws:
         sample, name = self._sample, self._path + name
         column = sample.columns.get((name, slot))
         if column is not None:
-            return sample.row[column]
+            return sample.row[4 * column : 4 * column + 4]
         if sample.ahead is not None:
             sample.ahead.foresee(name, slot)
         return list(philox((*sample.counter, _parameter_word(name), (sample.attempt << 16) | slot), sample.key))
@@ -258,7 +258,7 @@ class Draws:
     def _word(self, name: str, slot: int) -> int:
         """The first of ``_words``."""
         column = self._sample.columns.get((self._path + name, slot))
-        return self._words(name, slot)[0] if column is None else self._sample.row[column][0]
+        return self._words(name, slot)[0] if column is None else self._sample.row[4 * column]
 
     def unit(self, name: str, slot: int = 0) -> float:
         """A number in [0, 1) with 32 random bits."""

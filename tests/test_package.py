@@ -30,7 +30,7 @@ FLOORS = [
     {"sources", "blends"},
     {"plan", "recipe"},
     {"region", "textures"},
-    {"synthesizer"},
+    {"synthesizer", "batched"},
     {"preview", "canvases", "statistics"},
     {"charts", "job", "pool", "ledger"},
     {"render", "verify", "scoring"},

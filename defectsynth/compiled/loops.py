@@ -13,6 +13,7 @@ __all__ = [
     "above_level",
     "deposit",
     "difference",
+    "draw_segment",
     "field",
     "interpolated",
     "mapped",
@@ -190,6 +191,28 @@ def positions(eights, rest, start):
         found[size] = start + 8 * eights.size + byte
         size += np.int64(rest[byte] != 0)
     return found[:size]
+
+
+@_kept
+def draw_segment(window, top, left, start, end, band):
+    """``lines.draw_line`` between two points ``(x, y, half width)``, in the part of the field at ``top``, ``left``."""
+    x0, y0, r0 = start
+    x1, y1, r1 = end
+    dx, dy = x1 - x0, y1 - y0
+    square = max(dx * dx + dy * dy, 1e-12)
+    zero, one, limit = np.float32(0.0), np.float32(1.0), np.float32(-band)
+    along_x, along_y, across = np.float32(dx / square), np.float32(dy / square), np.float32(r1 - r0)
+    x_of_end, y_of_end, width = np.float32(dx), np.float32(dy), np.float32(r0)
+    for row in range(window.shape[0]):
+        y = np.float32(top + row) - np.float32(y0)
+        line = window[row]
+        for column in range(line.size):
+            x = np.float32(left + column) - np.float32(x0)
+            way = min(max(x * along_x + y * along_y, zero), one)
+            off_x, off_y = x - way * x_of_end, y - way * y_of_end
+            value = width + way * across - np.sqrt(off_x * off_x + off_y * off_y)
+            if value > limit and value > line[column]:
+                line[column] = value
 
 
 @_kept

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from defectsynth.banks import Banks
 from defectsynth.images import Mask
-from defectsynth.masks.control import choose_pixels, count_pieces
+from defectsynth.masks.control import choose_pixels, count_pieces, largest_pieces
 from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
 from defectsynth.spec import AreaRange, CountRange, Part, Registry
@@ -48,11 +48,11 @@ class MaskParams(Part):
 
     def paint(self, roi: Mask, banks: Banks) -> Mask:
         """The mask, ``(H, W)`` uint8 0 or 255, inside the ROI; all zero where these parameters give nothing."""
-        by_level = self.area is not None and not self.sizes_itself
-        if not by_level and self.components is None:
-            return np.bitwise_and(self.above_zero(roi, banks), roi)
+        if self.area is None or self.sizes_itself:
+            mask = np.bitwise_and(self.above_zero(roi, banks), roi)
+            return mask if self.components is None else largest_pieces(mask, self.components)
         inside = roi != 0
-        pixels = max(1, round((self.area or 0.0) * int(np.count_nonzero(inside)))) if by_level else None
+        pixels = max(1, round(self.area * int(np.count_nonzero(inside))))
         return choose_pixels(self.field(roi, banks), inside, pixels, self.components)
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from defectsynth.images import Mask, bounding_box, positions_of
 from defectsynth.noise import FloatField
 
-__all__ = ["choose_pixels", "count_pieces"]
+__all__ = ["choose_pixels", "count_pieces", "largest_pieces"]
 
 BoolField = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.integer[Any]]
@@ -27,25 +27,25 @@ _LARGE = 512 * 512  # pixels; beyond, a piece is found on a sparse grid and refi
 _TOLERANCE = 0.15  # a piece up to 15 % too large is taken as it is; a larger one is trimmed back to where it came from
 
 
-def choose_pixels(field: FloatField, inside: BoolField, pixels: int | None, pieces: int | None) -> Mask:
-    """The mask of a field.
+def choose_pixels(field: FloatField, inside: BoolField, pixels: int, pieces: int | None) -> Mask:
+    """The mask of a field at a level of its own.
 
     Args:
         field: ``(H, W)`` float32, above zero where its kind puts the defect.
         inside: ``(H, W)`` bool, the ROI.
-        pixels: target area; None takes the level zero.
+        pixels: target area.
         pieces: how many 8-connected pieces; None takes all.
 
     Returns:
         ``(H, W)`` uint8, 0 or 255, inside the ROI.
     """
-    if pixels is None:
-        chosen = _largest(inside & (field > 0), pieces)
-    elif pieces is None:
-        chosen = _highest(field, inside, pixels)
-    else:
-        chosen = _islands(field, inside, pixels, pieces)
+    chosen = _highest(field, inside, pixels) if pieces is None else _islands(field, inside, pixels, pieces)
     return chosen.view(np.uint8) * np.uint8(255)
+
+
+def largest_pieces(mask: Mask, pieces: int) -> Mask:
+    """The ``pieces`` largest 8-connected pieces of a mask (ties: the upper, then the left one)."""
+    return _largest(mask != 0, pieces).view(np.uint8) * np.uint8(255)
 
 
 def count_pieces(mask: Mask) -> int:
@@ -78,10 +78,7 @@ def _labelled(mask: BoolField) -> tuple[Labels, npt.NDArray[np.intp]]:
     return np.asarray(labels, dtype=labels.dtype), sizes  # counting is faster than OpenCV's statistics
 
 
-def _largest(mask: BoolField, pieces: int | None) -> BoolField:
-    """The ``pieces`` largest 8-connected pieces of a mask (ties: the upper, then the left one)."""
-    if pieces is None:
-        return mask
+def _largest(mask: BoolField, pieces: int) -> BoolField:
     labels, sizes = _labelled(mask)
     if sizes.size - 1 <= pieces:
         return mask

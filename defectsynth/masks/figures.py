@@ -65,13 +65,21 @@ class FigureParams(PlacedParams):
 
     def field(self, roi: Mask, banks: Banks) -> FloatField:
         """About the distance from the figure's outline in pixels, positive inside."""
+        return _everywhere(self._drawn(roi))
+
+    def above_zero(self, roi: Mask, banks: Banks) -> Mask:
+        """See ``MaskParams.above_zero``: what is drawn, without its distance from the rest of the picture."""
+        return (self._drawn(roi) > 0).view(np.uint8) * np.uint8(255)
+
+    def _drawn(self, roi: Mask) -> FloatField:
+        """The field near the figure, minus infinity elsewhere."""
         centre, pixels = self.centre(roi), self.wanted(roi)
         size = self.own_size(roi) if pixels is None else math.sqrt(pixels)
         draw = self.drawing(roi, centre, size)
         field = draw(size) if pixels is None else _fitted(draw, size, roi != 0, pixels)
         if not np.any((field > 0) & (roi != 0)):
             field[centre] = THINNEST  # it is smaller than a pixel, or lies beside the ROI: it is that pixel
-        return _everywhere(field)
+        return field
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from defectsynth.compiled import loops
 from defectsynth.images import Mask
 from defectsynth.masks.figures import BAND, THINNEST, Drawing, blank
 from defectsynth.masks.shapes import direction
@@ -92,16 +93,20 @@ def draw_line(field: FloatField, points: Floats, half_widths: Floats) -> None:
         half_widths: ``(n,)`` pixels; what is thinner than ``THINNEST`` is drawn as that.
     """
     ends = np.column_stack([points, np.maximum(half_widths, THINNEST)]).tolist()
-    for start, end in pairwise(ends):
+    for start, end in pairwise(tuple(one) for one in ends):
         _draw_segment(field, start, end)
 
 
-def _draw_segment(field: FloatField, start: list[float], end: list[float]) -> None:
+def _draw_segment(field: FloatField, start: tuple[float, ...], end: tuple[float, ...]) -> None:
     (x0, y0, r0), (x1, y1, r1) = start, end
     reach = max(r0, r1) + BAND
     top, bottom = max(0, math.floor(min(y0, y1) - reach)), min(field.shape[0], math.ceil(max(y0, y1) + reach) + 1)
     left, right = max(0, math.floor(min(x0, x1) - reach)), min(field.shape[1], math.ceil(max(x0, x1) + reach) + 1)
     if top >= bottom or left >= right:
+        return
+    compiled = loops()
+    if compiled is not None:
+        compiled.draw_segment(field[top:bottom, left:right], top, left, start, end, BAND)
         return
     y = np.arange(top, bottom, dtype=np.float32)[:, None] - np.float32(y0)
     x = np.arange(left, right, dtype=np.float32)[None, :] - np.float32(x0)

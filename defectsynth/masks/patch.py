@@ -53,10 +53,18 @@ class PatchParams(MaskParams):
 
     def field(self, roi: Mask, banks: Banks) -> FloatField:
         """Nearness, in about pixels; each level set is a rectangle of the same aspect."""
-        shape = (roi.shape[0], roi.shape[1])
         sides = self._sides(roi)
         top, left = self._corner(roi, sides)
-        return rectangle_field(*offsets(shape, (top + (sides[0] - 1) / 2, left + (sides[1] - 1) / 2)), sides)
+        whole = (0, roi.shape[0]), (0, roi.shape[1])
+        return rectangle_field(*offsets(whole, (top + (sides[0] - 1) / 2, left + (sides[1] - 1) / 2)), sides)
+
+    def above_zero(self, roi: Mask, banks: Banks) -> Mask:
+        """See ``MaskParams.above_zero``: the patch."""
+        sides = self._sides(roi)
+        top, left = self._corner(roi, sides)
+        mask = np.zeros_like(roi)
+        mask[max(0, top) : max(0, top + sides[0]), max(0, left) : max(0, left + sides[1])] = 255
+        return mask
 
     def _sides(self, roi: Mask) -> tuple[int, int]:
         """(height, width) in pixels; with ``area`` of that area and of the same aspect."""

@@ -72,9 +72,21 @@ class ShapeParams(PlacedParams):
     def field(self, roi: Mask, banks: Banks) -> FloatField:
         """Nearness, in about pixels; each level set has the shape's form."""
         sides = whole_pixels(self.sides(roi))
-        centre = self._centre_that_fits(roi, sides)
-        shape = (roi.shape[0], roi.shape[1])
-        return self.nearness(*offsets(shape, middle_of(centre, sides), self.angle), sides)
+        middle = middle_of(self._centre_that_fits(roi, sides), sides)
+        return self.nearness(*offsets(((0, roi.shape[0]), (0, roi.shape[1])), middle, self.angle), sides)
+
+    def above_zero(self, roi: Mask, banks: Banks) -> Mask:
+        """See ``MaskParams.above_zero``: only the rectangle around the shape is looked at."""
+        sides = whole_pixels(self.sides(roi))
+        middle, reach = middle_of(self._centre_that_fits(roi, sides), sides), self.reach(sides)
+        rows, columns = (
+            (max(0, math.floor(middle[axis] - reach[axis])), min(roi.shape[axis], math.ceil(middle[axis] + reach[axis]) + 1))
+            for axis in (0, 1)
+        )
+        mask = np.zeros_like(roi)
+        inside = self.nearness(*offsets((rows, columns), middle, self.angle), sides) > 0
+        mask[slice(*rows), slice(*columns)] = inside.view(np.uint8) * np.uint8(255)
+        return mask
 
     def nearness(self, down: FloatField, across: FloatField, sides: tuple[int, int]) -> FloatField:
         """The field of the offsets along the shape's own height and width; a rectangle."""
@@ -177,14 +189,21 @@ def middle_of(centre: tuple[int, int], sides: tuple[int, int]) -> tuple[float, f
     return centre[0] - (0.0 if sides[0] % 2 else 0.5), centre[1] - (0.0 if sides[1] % 2 else 0.5)
 
 
-def offsets(shape: tuple[int, int], middle: tuple[float, float], angle: float = 0.0) -> tuple[FloatField, FloatField]:
+def offsets(
+    window: tuple[tuple[int, int], tuple[int, int]], middle: tuple[float, float], angle: float = 0.0
+) -> tuple[FloatField, FloatField]:
     """How far each pixel lies from ``middle``, along the height and along the width of a shape turned by ``angle``.
 
+    Args:
+        window: from which row to which, excluded, and from which column to which.
+        middle: (row, column).
+        angle: degrees anticlockwise.
+
     Returns:
-        two float32 arrays in pixels that broadcast to ``shape = (H, W)``.
+        two float32 arrays in pixels that broadcast to the window's shape.
     """
-    y = (np.arange(shape[0]) - middle[0] - _NUDGE[0])[:, None]
-    x = (np.arange(shape[1]) - middle[1] - _NUDGE[1])[None, :]
+    y = (np.arange(*window[0]) - middle[0] - _NUDGE[0])[:, None]
+    x = (np.arange(*window[1]) - middle[1] - _NUDGE[1])[None, :]
     sine, cosine = direction(angle)
     if (sine, cosine) == (0.0, 1.0):
         return y.astype(np.float32), x.astype(np.float32)
