@@ -1,0 +1,165 @@
+"""The whole detector: a picture in; anomaly map, image score and reconstruction out."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lkad_models.deep_features import FeatureSync, TwinFeatures
+from lkad_models.defect_prediction import DefectPredictionNetwork
+from lkad_models.large_kernel import KERNELS, LargeKernelConv
+from lkad_models.reconstruction import ReconstructionNetwork
+from lkad_models.scoring import ScoreMethod, as_maps, image_scores
+
+__all__ = ["LKAD", "Detection", "LKADConfig", "Repaired"]
+
+Size = Literal["tiny", "small", "base"]
+_STRIDE = 32  # sides are padded to its multiples
+
+
+class _Widths(NamedTuple):
+    """Channels of the reconstruction's levels, and channels and blocks of the prediction's stages."""
+
+    reconstruction: tuple[int, ...]
+    prediction: tuple[int, ...]
+    blocks: tuple[int, ...]
+
+
+SIZES: dict[Size, _Widths] = {
+    "tiny": _Widths((16, 32, 64, 96, 128), (24, 48, 96, 128), (1, 1, 2, 1)),
+    "small": _Widths((32, 64, 128, 192, 256), (48, 96, 192, 256), (2, 2, 4, 2)),
+    "base": _Widths((64, 128, 256, 384, 512), (96, 192, 384, 512), (2, 2, 8, 2)),
+}
+"""Chosen; ``base`` has RepLKNet-31B's four stages at three quarters of its width and fewer blocks."""
+
+
+class LKADConfig(BaseModel):
+    """What a detector is built from. Everything is chosen but that there are these parts.
+
+    Attributes:
+        size: how large the networks are.
+        channels: of the pictures.
+        image_size: side in pixels that kernels are capped for; any other can be given.
+        kernels: of the four stages of the large-kernel encoder, at most.
+        small_kernel: beside each large one while it is trained; None for none.
+        features: whether deep features are compared (the paper's ablation goes without).
+        feature_sync: how the twin gets its parameters; the paper: copied.
+        feature_differences: whether the defect prediction network is given how much the features differ.
+        score: from map to number.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: Size = "base"
+    channels: int = Field(default=3, ge=1)
+    image_size: int = Field(default=256, ge=32)
+    kernels: tuple[int, int, int, int] = KERNELS
+    small_kernel: int | None = 5
+    features: bool = True
+    feature_sync: FeatureSync = "copy"
+    feature_differences: bool = True
+    score: ScoreMethod = "max"
+
+
+class Repaired(NamedTuple):
+    """What training needs of one pass.
+
+    Attributes:
+        reconstruction: ``(B, C, H, W)``.
+        logits: ``(B, 1, H, W)``.
+        features: of the reconstruction, by level; empty without deep features.
+    """
+
+    reconstruction: Tensor
+    logits: Tensor
+    features: list[Tensor]
+
+
+class Detection(NamedTuple):
+    """What the detector says of ``B`` pictures.
+
+    Attributes:
+        anomaly_map: ``(B, H, W)`` float32 in [0, 1].
+        image_score: ``(B,)`` float32 in [0, 1].
+        reconstruction: ``(B, C, H, W)`` in [0, 1].
+    """
+
+    anomaly_map: Tensor
+    image_score: Tensor
+    reconstruction: Tensor
+
+
+class LKAD(nn.Module):
+    """The detector.
+
+    Args:
+        config: see ``LKADConfig``.
+
+    >>> import torch
+    >>> from lkad_models import LKAD, LKADConfig
+    >>> found = LKAD(LKADConfig(size="tiny", image_size=64)).eval()(torch.rand(2, 3, 50, 70))
+    >>> found.anomaly_map.shape, found.image_score.shape
+    (torch.Size([2, 50, 70]), torch.Size([2]))
+    """
+
+    def __init__(self, config: LKADConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or LKADConfig()
+        widths = SIZES[self.config.size]
+        self.reconstruction = ReconstructionNetwork(self.config.channels, widths.reconstruction)
+        self.features = TwinFeatures(self.reconstruction.encoder, self.config.feature_sync) if self.config.features else None
+        given = self.features.widths if self.features is not None and self.config.feature_differences else ()
+        self.prediction = DefectPredictionNetwork(
+            self.config.channels,
+            widths.prediction,
+            widths.blocks,
+            self.config.kernels,
+            image_size=self.config.image_size,
+            small_kernel=self.config.small_kernel,
+            feature_widths=given,
+        )
+
+    def forward(self, images: Tensor) -> Detection:
+        """Anomaly maps, scores and reconstructions of ``(B, C, H, W)`` float pictures in [0, 1], of any size from 1 up."""
+        found = self.repair(images)
+        maps = as_maps(found.logits)
+        return Detection(maps, image_scores(maps, self.config.score), found.reconstruction.clamp(0.0, 1.0))
+
+    def repair(self, images: Tensor) -> Repaired:
+        """The same before it is brought to [0, 1], for training."""
+        height, width = images.shape[2:]
+        padded = F.pad(images, [0, -width % _STRIDE, 0, -height % _STRIDE], mode="replicate")
+        reconstruction = self.reconstruction(padded)
+        own = self.features(reconstruction) if self.features is not None else []
+        differences = self._differences(padded, own) if self.config.feature_differences and self.features is not None else []
+        logits = self.prediction(padded, reconstruction, differences)
+        return Repaired(reconstruction[:, :, :height, :width], logits[:, :, :height, :width], own)
+
+    def features_of(self, images: Tensor) -> list[Tensor]:
+        """Deep features of pictures as ``repair`` gives those of reconstructions; nothing learns from them."""
+        if self.features is None:
+            return []
+        height, width = images.shape[2:]
+        with torch.no_grad():
+            return self.features(F.pad(images, [0, -width % _STRIDE, 0, -height % _STRIDE], mode="replicate"))
+
+    def after_step(self) -> None:
+        """What has to happen after every step of training."""
+        if self.features is not None:
+            self.features.synchronise(self.reconstruction.encoder)
+
+    def reparameterize(self) -> LKAD:
+        """Folds every large kernel and what lies beside it into one, for inference; returns itself."""
+        for module in self.modules():
+            if isinstance(module, LargeKernelConv):
+                module.reparameterize()
+        return self
+
+    def _differences(self, images: Tensor, own: list[Tensor]) -> list[Tensor]:
+        assert self.features is not None
+        of_images = self.features(images)
+        return [(first - second).abs() for first, second in zip(of_images, own, strict=True)]
