@@ -127,6 +127,10 @@ class _Cache(Generic[ValueT]):
         """The content hash of a value that was made, which is remembered when the value is not."""
         return self._hashes.get(key)
 
+    def know(self, key: Any, content_hash: str) -> None:
+        """The content hash of a value that was made elsewhere."""
+        self._hashes[key] = content_hash
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process starts with an empty cache."""
         return _Cache, (self._capacity,)
@@ -166,6 +170,7 @@ class TextureBank:
             raise SourceError("the mapping of textures is empty: give at least one name and image")
         self._known = frozenset(self.names)
         self._cache: _Cache[TextureImage] = _Cache(cache_bytes)
+        self._last: tuple[str, TextureImage | None] = "", None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -175,14 +180,19 @@ class TextureBank:
         return self._cache.hash_of(name) or self.load(name).hash
 
     def load(self, name: str) -> TextureImage:
-        """A texture in its own size."""
-        return self._cache.get(name, lambda: self._read(name))
+        """A texture in its own size; only the last one is kept, as it can be many times as large as the pictures."""
+        last, found = self._last
+        if last != name or found is None:
+            found = self._read(name)
+            self._cache.know(name, found.hash)
+            self._last = name, found
+        return found
 
     def fitted(self, name: str, shape: tuple[int, int]) -> TextureImage:
         """A texture that is at most ``shape = (H, W)`` along each axis, shrunk by area averaging where it is larger."""
 
         def fit() -> TextureImage:
-            own = self._read(name)  # not kept: it can be many times as large
+            own = self.load(name)
             smaller = min(own.rgb.shape[0], shape[0]), min(own.rgb.shape[1], shape[1])
             return TextureImage(resize_image(own.rgb, smaller), own.hash)
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from defectsynth import rng
 from defectsynth.compiled import loops
 
-__all__ = ["above", "fbm", "fbm_at", "perlin", "perlin_from_gradients", "smooth"]
+__all__ = ["above", "direction_table", "fbm", "fbm_at", "perlin", "perlin_from_gradients", "smooth"]
 
 FloatField = npt.NDArray[np.float32]
 AxisT = TypeVar("AxisT")
@@ -44,7 +44,7 @@ def _quantise(values: npt.NDArray[np.float64], step: float) -> FloatField:
 
 
 @lru_cache(maxsize=1)
-def _direction_table() -> FloatField:
+def direction_table() -> FloatField:
     """``(2, 1024)``: y and x of unit vectors all round the circle, quantised."""
     angles = np.arange(_DIRECTIONS) * (2.0 * np.pi / _DIRECTIONS)
     return _quantise(np.stack([np.sin(angles), np.cos(angles)]), _GRADIENT_STEP)
@@ -234,7 +234,7 @@ def _gradients(
     """The lattice's gradients, and cells per pixel."""
     pitch = (cells[0] / shape[0], cells[1] / shape[1])
     index = rng.words(seed, lattice_shape(shape, pitch), tag) & np.uint32(_DIRECTIONS - 1)
-    return _direction_table().take(index, axis=1), pitch
+    return direction_table().take(index, axis=1), pitch
 
 
 def _compiled_form(gradients: FloatField, pitch: tuple[float, float], shape: tuple[int, int]) -> tuple[Any, ...]:
@@ -281,7 +281,7 @@ def _perlin_at(seed: int, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]
     total = np.zeros(y.shape)
     for down in (0, 1):
         for right in (0, 1):
-            gradient_y, gradient_x = _direction_table()[:, index[top + down, left + right]]
+            gradient_y, gradient_x = direction_table()[:, index[top + down, left + right]]
             from_y, from_x = y - top - down, x - left - right
             total += _fade(1.0 - np.abs(from_y)) * _fade(1.0 - np.abs(from_x)) * (gradient_y * from_y + gradient_x * from_x)
     return total

@@ -64,7 +64,7 @@ def test_sums_are_exact(seed, cells, width):
     shape = (40, width)
     pitch = (cells / 40, cells / width)
     index = rng.words(seed, noise.lattice_shape(shape, pitch)) & np.uint32(1023)
-    field = noise.perlin_from_gradients(noise._direction_table()[:, index], shape, pitch)
+    field = noise.perlin_from_gradients(noise.direction_table()[:, index], shape, pitch)
     steps = field * np.float32(2.0**22)  # rows rounded to 2^-11 times weights of 2^-11
     assert field.dtype == np.float32
     assert (steps == np.rint(steps)).all()

@@ -24,7 +24,7 @@ from defectsynth.sources.enhance import Enhance, Operation, rotation_of
 from defectsynth.sources.operations import enhanced
 from defectsynth.sources.sampling import Places, Sampler, flipped, places_of_box, sampler
 
-__all__ = ["Shuffle", "ShuffleParams"]
+__all__ = ["Shuffle", "ShuffleParams", "edges_of", "steps_between"]
 
 Grid = tuple[Annotated[int, Field(ge=1, le=256)], Annotated[int, Field(ge=1, le=256)]]
 """Rows and columns of cells."""
@@ -65,12 +65,12 @@ class ShuffleParams(SourceParams):
 
     def _origin(self, places: Places) -> Places:
         """Where the pixels at these places come from."""
-        rows, columns = _edges(places.shape[0], self.grid[0]), _edges(places.shape[1], self.grid[1])
+        rows, columns = edges_of(places.shape[0], self.grid[0]), edges_of(places.shape[1], self.grid[1])
         row, column = (
             np.searchsorted(edges, index, side="right") - 1 for edges, index in ((rows, places.rows), (columns, places.columns))
         )
         from_row, from_column = np.divmod(self._order(rows.size - 1, columns.size - 1)[row, column], columns.size - 1)
-        down, right = _steps(rows)[row, from_row], _steps(columns)[column, from_column]
+        down, right = steps_between(rows)[row, from_row], steps_between(columns)[column, from_column]
         return Places.at(places.rows + down, places.columns + right, places.shape)
 
     def _order(self, rows: int, columns: int) -> npt.NDArray[np.intp]:
@@ -99,13 +99,13 @@ class Shuffle(SourceSpec):
         )
 
 
-def _edges(size: int, cells: int) -> npt.NDArray[np.intp]:
+def edges_of(size: int, cells: int) -> npt.NDArray[np.intp]:
     """Where the cells of ``size`` pixels begin, and where the last one ends."""
     cells = min(cells, size)
     return np.arange(cells + 1) * size // cells
 
 
-def _steps(edges: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def steps_between(edges: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     """``(cells, cells)``: how many pixels the source of a cell lies beyond it.
 
     A source that is a pixel short begins a pixel earlier at the end.
