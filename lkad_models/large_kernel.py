@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lkad_models.ops import DepthwiseConv2d
+
 __all__ = ["KERNELS", "LargeKernelBlock", "LargeKernelConv", "LargeKernelEncoder", "capped_kernel"]
 
 KERNELS = (31, 29, 27, 13)
@@ -67,7 +69,7 @@ class LargeKernelConv(nn.Module):
             small, small_bias = _folded(self.small)
             around = (self.kernel - small.shape[-1]) // 2
             weight, bias = weight + F.pad(small, [around] * 4), bias + small_bias
-        merged = _depthwise(self.channels, self.kernel, bias=True).to(weight)
+        merged = DepthwiseConv2d(self.channels, self.kernel).to(weight)
         assert merged.bias is not None
         merged.weight.copy_(weight)
         merged.bias.copy_(bias)
@@ -179,12 +181,8 @@ def _down(before: int, after: int) -> nn.Sequential:
     )
 
 
-def _depthwise(channels: int, kernel: int, *, bias: bool) -> nn.Conv2d:
-    return nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=bias)
-
-
 def _normed(channels: int, kernel: int, bias: bool) -> nn.Sequential:
-    return nn.Sequential(_depthwise(channels, kernel, bias=bias), nn.BatchNorm2d(channels))
+    return nn.Sequential(DepthwiseConv2d(channels, kernel, bias=bias), nn.BatchNorm2d(channels))
 
 
 def _folded(branch: nn.Sequential) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,221 @@
+"""Training: the stream of samples, exact resumption, what a run leaves on disk, and what is said when it cannot go on."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import picture
+
+from defectsynth import load_recipe
+from defectsynth.errors import InputError, SourceError
+from defectsynth.files import write_image
+from lkad_models import LKADConfig
+from lkad_models.data import EpochNumbers, NormalPictures, TrainingSamples, held_out, normal_files
+from lkad_models.run import CONFIG, WEIGHTS, load_model, save_run
+from lkad_models.stream import Stream
+from lkad_models.training import Learner, TrainingConfig, TrainingError, one_cycle, paper_steps, train
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*LeafSpec.*:FutureWarning",  # of Lightning, about torch
+    "ignore::lightning.pytorch.utilities.warnings.PossibleUserWarning",
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    for number in range(8):
+        path = folder / "train" / "good" / f"{number:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, picture((40, 50, 3), seed=number))
+    return folder
+
+
+def config_of(data, out, **changes) -> TrainingConfig:
+    settings = {
+        "data": data,
+        "out": out,
+        "recipe": "draem-code",
+        "textures": "builtin:rust",
+        "model": LKADConfig(size="tiny", image_size=32),
+        "max_steps": 4,
+        "epoch_steps": 2,
+        "batch_size": 2,
+        "accelerator": "cpu",
+        "progress": False,
+    }
+    return TrainingConfig(**{**settings, **changes})
+
+
+def state_of(folder):
+    return load_model(folder)[0].state_dict()
+
+
+# --- samples ------------------------------------------------------------------------------------------------------------
+
+
+def test_no_two_epochs_or_processes_share_a_sample_and_none_is_left_out():
+    numbers = [
+        number for epoch in range(3) for rank in range(2) for batch in EpochNumbers(epoch, 4, 5, rank, 2) for number in batch
+    ]
+    assert sorted(numbers) == list(range(3 * 4 * 5 * 2))
+
+
+def test_what_is_held_out_is_not_learned_and_the_same_again(data):
+    files = normal_files(data)
+    learned, kept = held_out(files, 0.25, 7)
+    assert sorted(learned + kept) == files
+    assert len(kept) == 2
+    assert held_out(files, 0.25, 7) == (learned, kept)
+    assert {tuple(held_out(files, 0.25, seed)[1]) for seed in range(6)} != {tuple(kept)}
+
+
+def test_every_picture_comes_once_in_each_turn_and_a_number_always_shows_the_same(data):
+    pictures = NormalPictures(normal_files(data), (24, 32), 3)
+    samples = TrainingSamples(pictures, 3, rotation=0.0)
+    for turn in range(2):
+        shown = {samples[8 * turn + place][0].numpy().tobytes() for place in range(8)}
+        assert len(shown) == 8
+    turned = TrainingSamples(pictures, 3, share_turned=1.0)
+    for number in (0, 5, 31):
+        image, own = turned[number]
+        assert (own, image.shape, image.dtype) == (number, (3, 24, 32), torch.uint8)
+        assert torch.equal(image, turned[number][0])
+        assert not torch.equal(image, samples[number][0])
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_pictures_get_the_channels_that_are_asked_for(data, channels):
+    image, _ = TrainingSamples(NormalPictures(normal_files(data), (16, 16), channels), 0, share_turned=1.0)[1]
+    assert image.shape == (channels, 16, 16)
+
+
+@pytest.mark.parametrize("recipe", ["draem-code", "industrial"])
+def test_the_stream_changes_nothing_outside_its_masks(data, recipe):
+    stream = Stream(load_recipe(recipe), textures="builtin:rust", seed=2)
+    assert ("in batches" in stream.painter) == (recipe == "draem-code")
+    samples = TrainingSamples(NormalPictures(normal_files(data), (64, 64), 3), 0)
+    images, numbers = torch.stack([samples[number][0] for number in range(6)]), torch.arange(6)
+    painted = stream(images, numbers)
+    assert torch.equal(painted.normal, images.float() / 255)
+    outside = (painted.masks == 0).expand_as(painted.images)
+    assert torch.equal(painted.images[outside], painted.normal[outside])
+    assert painted.masks.any()
+    assert torch.equal(painted.defect_maps > 0, painted.masks > 0)
+    again = stream(images[3:], numbers[3:])
+    assert torch.equal(again.images, painted.images[3:])
+
+
+# --- training -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    return train(config_of(data, tmp_path_factory.mktemp("runs") / "whole"))
+
+
+def test_a_run_leaves_weights_configuration_logs_sheets_and_a_checkpoint(run):
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+    assert (run / "logs" / "0" / "metrics.csv").is_file()
+    assert sorted(path.name for path in (run / "sheets").iterdir()) == ["step_000002.png", "step_000004.png"]
+    model, config = load_model(run)
+    assert config.resize == (32, 32)
+    assert config.training["steps"] == 4
+    assert not model.training
+    assert model(torch.rand(1, 3, 32, 32)).anomaly_map.shape == (1, 32, 32)
+
+
+def test_a_run_that_was_killed_and_resumed_is_the_same_run(run, data, tmp_path, monkeypatch):
+    step = Learner.training_step
+
+    def killed(self, batch, number):
+        if self.global_step == 3:
+            raise KeyboardInterrupt
+        return step(self, batch, number)
+
+    monkeypatch.setattr(Learner, "training_step", killed)
+    config = config_of(data, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        train(config)
+    monkeypatch.setattr(Learner, "training_step", step)
+    assert (tmp_path / "run" / WEIGHTS).is_file()
+    train(config, resume=True)
+    whole, resumed = state_of(run), state_of(tmp_path / "run")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_the_same_seed_trains_the_same_detector_and_another_one_another(run, data, tmp_path):
+    again, other = train(config_of(data, tmp_path / "a")), train(config_of(data, tmp_path / "b", seed=1))
+    whole, same, different = state_of(run), state_of(again), state_of(other)
+    assert all(torch.equal(whole[name], same[name]) for name in whole)
+    assert not all(torch.equal(whole[name], different[name]) for name in whole)
+
+
+def test_a_loss_that_is_no_number_ends_training_and_says_what_to_do(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("lkad_models.training.reconstruction_loss", lambda *_: torch.tensor(float("nan")))
+    with pytest.raises(TrainingError, match=r"nan at step 0: lower --learning-rate"):
+        train(config_of(data, tmp_path / "run"))
+    assert not (tmp_path / "run" / WEIGHTS).exists()
+
+
+def test_too_little_memory_names_what_to_lower(data, tmp_path, monkeypatch):
+    def full(self, batch, number):
+        raise MemoryError("out of memory")
+
+    monkeypatch.setattr(Learner, "training_step", full)
+    with pytest.raises(TrainingError, match="lower --batch-size"):
+        train(config_of(data, tmp_path / "run"))
+
+
+def test_a_run_is_not_written_over_and_nothing_is_resumed_that_is_not_there(run, data, tmp_path):
+    with pytest.raises(InputError, match="--resume"):
+        train(config_of(data, run))
+    with pytest.raises(InputError, match="no checkpoint"):
+        train(config_of(data, tmp_path / "new"), resume=True)
+
+
+def test_data_that_cannot_be_learned_from(data, tmp_path):
+    with pytest.raises(InputError, match="train/good"):
+        train(config_of(tmp_path, tmp_path / "run"))
+    write_image(tmp_path / "train" / "good" / "0.png", picture((20, 20, 3)))
+    with pytest.raises(InputError, match="too few"):
+        train(config_of(tmp_path, tmp_path / "run"))
+    with pytest.raises(SourceError, match="nowhere"):
+        train(config_of(data, tmp_path / "run", textures=str(tmp_path / "nowhere")))
+
+
+def test_the_schedules():
+    assert one_cycle(0.1) == pytest.approx(1.0)
+    assert one_cycle(1.0) == one_cycle(7.0) == pytest.approx(0.0)
+    assert 0 < one_cycle(0.0) < one_cycle(0.05) < 1
+    assert [round(paper_steps(epoch), 6) for epoch in (0, 399.9, 400, 600, 700)] == [1, 1, 0.1, 0.01, 0.01]
+
+
+# --- a run on disk ------------------------------------------------------------------------------------------------------
+
+
+def test_runs_that_cannot_be_loaded_say_why(run, tmp_path):
+    with pytest.raises(InputError, match=r"no config\.json"):
+        load_model(tmp_path)
+    model, config = load_model(run)
+    save_run(tmp_path, model, (32, 32), {})
+    (tmp_path / WEIGHTS).unlink()
+    with pytest.raises(InputError, match=WEIGHTS):
+        load_model(tmp_path)
+    torch.save(model.state_dict(), tmp_path / WEIGHTS)
+    with pytest.raises(InputError, match="pickled weights are not read"):
+        load_model(tmp_path)
+    save_run(tmp_path, model, (32, 32), {})
+    broken = json.loads((tmp_path / CONFIG).read_text())
+    broken["model"]["channels"] = 5
+    (tmp_path / CONFIG).write_text(json.dumps(broken))
+    with pytest.raises(InputError, match="another detector"):
+        load_model(tmp_path)
+    (tmp_path / CONFIG).write_text("{")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_model(tmp_path)
+    assert np.isfinite(float(model(torch.rand(1, 3, 20, 20)).image_score.detach()))
+    assert config.model.size == "tiny"
