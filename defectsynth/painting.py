@@ -16,7 +16,7 @@ from defectsynth.sample import AnomalySample
 if TYPE_CHECKING:
     from defectsynth.plan import Plan
 
-__all__ = ["Painting"]
+__all__ = ["Painting", "copied"]
 
 Positions = npt.NDArray[np.intp]
 
@@ -42,10 +42,10 @@ class Painting:
     relabelled: bool = False
 
     @classmethod
-    def of(cls, image: AnyImage) -> Painting:
-        """A picture without defects."""
+    def of(cls, image: AnyImage, out: AnyImage | None = None) -> Painting:
+        """A picture without defects; its pixels are copied to ``out``, or to a new array."""
         shape = image.shape[:2]
-        return cls(np.array(image, order="C"), np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.uint8), {})
+        return cls(copied(image, out), np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.uint8), {})
 
     @property
     def planes(self) -> AnyImage:
@@ -111,3 +111,11 @@ class Painting:
     def sample(self, normal: AnyImage, plan: Plan) -> AnomalySample:
         """The finished sample of a plan, painted on ``normal``."""
         return AnomalySample(self.image, mask_of(self.degree), self.degree, normal, plan, self.kinds)
+
+
+def copied(image: AnyImage, out: AnyImage | None) -> AnyImage:
+    """A copy, row by row in memory; in ``out`` where that is given."""
+    if out is None:
+        return np.array(image, order="C")
+    np.copyto(out, image)
+    return out

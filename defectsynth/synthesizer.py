@@ -16,7 +16,7 @@ from defectsynth.errors import ImageError, PlanError, RecipeError, RegionError, 
 from defectsynth.fill import Fill
 from defectsynth.images import AnyImage, Mask, bounding_box, check_image, full_scale, widened_box
 from defectsynth.memory import keep_freed_memory
-from defectsynth.painting import Painting
+from defectsynth.painting import Painting, copied
 from defectsynth.plan import AnomalyPlan, Plan
 from defectsynth.recipe import Recipe, load_recipe
 from defectsynth.region import Region, Regions, region_of_plan
@@ -98,30 +98,35 @@ class AnomalySynthesizer:
         self._ahead = Ahead(self.seed)
         self._regions = Regions(self.recipe.foreground)
 
-    def __call__(self, image: AnyImage, *, index: int = 0, roi: Mask | None = None) -> AnomalySample:
+    def __call__(
+        self, image: AnyImage, *, index: int = 0, roi: Mask | None = None, out: AnyImage | None = None
+    ) -> AnomalySample:
         """One sample.
 
         Args:
             image: ``(H, W)`` or ``(H, W, C)``; uint8, uint16, or float32 in [0, 1]; not written to.
             index: which sample of this seed, 0 to 2**64 - 1.
             roi: ``(H, W)``, nonzero where defects may lie; None estimates the foreground as the recipe says.
+            out: an array of the image's shape and type that the sample's image is written to, for loops that use memory again;
+                None makes a new one.
 
         Raises:
-            ImageError: the image breaks the contract.
+            ImageError: the image breaks the contract, or ``out`` is not such an array.
             RegionError: the ROI is empty, too small or of another size, or the foreground is not certain enough.
             SynthesisError: no plan out of ``max_attempts`` gives a visible defect.
         """
         check_image(image)
         _check_white(image, self.white)
+        _check_out(out, image)
         index, shape = address("index", index), (image.shape[0], image.shape[1])
         if self._is_normal(index):
-            return _normal_sample(image, Plan(seed=self.seed, index=index, shape=shape, white=self.white))
+            return _normal_sample(image, Plan(seed=self.seed, index=index, shape=shape, white=self.white), out)
         region = self._regions.find(image, roi)
         self._check_size(region)
         refused: dict[str, int] = {}
         for attempt in range(self.recipe.max_attempts):
             plan = self._draw(index, attempt, shape, region.method)
-            painting = self._paint(image, plan, region.mask)
+            painting = self._paint(image, plan, region.mask, out)
             reason = self._refusal(painting, image, plan, region.mask)
             if reason is None:
                 return painting.sample(image, plan)
@@ -190,8 +195,8 @@ class AnomalySynthesizer:
 
     # --- paint ------------------------------------------------------------------------------------------------------
 
-    def _paint(self, image: AnyImage, plan: Plan, roi: Mask) -> Painting:
-        painting = Painting.of(image)
+    def _paint(self, image: AnyImage, plan: Plan, roi: Mask, out: AnyImage | None = None) -> Painting:
+        painting = Painting.of(image, out)
         for number, anomaly in enumerate(plan.anomalies, start=1):
             self._paint_anomaly(painting, plan, anomaly, roi, number)
         if not plan.label.plain:
@@ -294,10 +299,22 @@ def _check_white(image: AnyImage, white: int | None) -> None:
         raise ImageError(f"the image has values up to {image.max()} but white is {white}: give a larger one")
 
 
-def _normal_sample(image: AnyImage, plan: Plan) -> AnomalySample:
+def _check_out(out: AnyImage | None, image: AnyImage) -> None:
+    if out is None:
+        return
+    if not isinstance(out, np.ndarray) or out.shape != image.shape or out.dtype != image.dtype:
+        found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ImageError(f"out is {found} but the image is {image.dtype} {image.shape}: give an array like the image")
+    if not (out.flags.c_contiguous and out.flags.writeable) or np.may_share_memory(out, image):
+        raise ImageError(
+            "out is not contiguous, cannot be written to, or shares memory with the image: give np.empty_like(image)"
+        )
+
+
+def _normal_sample(image: AnyImage, plan: Plan, out: AnyImage | None = None) -> AnomalySample:
     shape = (image.shape[0], image.shape[1])
     nothing = np.zeros(shape, dtype=np.uint8)
-    return AnomalySample(image.copy(), nothing, np.zeros(shape, dtype=np.float32), image, plan, nothing.copy())
+    return AnomalySample(copied(image, out), nothing, np.zeros(shape, dtype=np.float32), image, plan, nothing.copy())
 
 
 def _visible_difference(painting: Painting, normal: AnyImage, own: npt.NDArray[np.intp], white: int | None) -> float:

@@ -341,3 +341,28 @@ def test_twelve_bits_in_sixteen():
         synth(eight)
     with pytest.raises(ImageError, match="values up to 5000 but white is 4095: give a larger one"):
         synth(np.full((8, 8), 5000, np.uint16))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_memory_that_is_given_is_used_again(share):
+    image = picture((60, 50, 3))
+    synth = AnomalySynthesizer(load_recipe("industrial").with_settings([f"normal_fraction={share}"]), seed=4)
+    out = np.empty_like(image)
+    for index in range(4):
+        sample, expected = synth(image, index=index, roi=whole(image), out=out), synth(image, index=index, roi=whole(image))
+        assert sample.image is out
+        assert np.array_equal(out, expected.image)
+        assert np.array_equal(sample.mask, expected.mask)
+
+
+def test_memory_that_cannot_be_used_is_refused():
+    image = picture((60, 50, 3))
+    synth = AnomalySynthesizer("industrial")
+    frozen = np.empty_like(image)
+    frozen.flags.writeable = False
+    for out in (image, frozen, np.empty((60, 50, 4), np.uint8)[:, :, :3], image[::-1]):
+        with pytest.raises(ImageError, match="empty_like"):
+            synth(image, roi=whole(image), out=out)
+    for out in (np.empty((60, 51, 3), np.uint8), np.empty((60, 50, 3), np.uint16), [1]):
+        with pytest.raises(ImageError, match="like the image"):
+            synth(image, roi=whole(image), out=out)
