@@ -106,6 +106,7 @@ class _Cache(Generic[ValueT]):
         self._lock = Lock()
         self._values: OrderedDict[Any, ValueT] = OrderedDict()
         self._hashes: dict[Any, str] = {}
+        self._last: tuple[Any, ValueT] | None = None
 
     def get(self, key: Any, make: Callable[[], ValueT]) -> ValueT:
         """The value of a key, made where it is not held."""
@@ -127,9 +128,15 @@ class _Cache(Generic[ValueT]):
         """The content hash of a value that was made, which is remembered when the value is not."""
         return self._hashes.get(key)
 
-    def know(self, key: Any, content_hash: str) -> None:
-        """The content hash of a value that was made elsewhere."""
-        self._hashes[key] = content_hash
+    def get_last(self, key: Any, make: Callable[[], ValueT]) -> ValueT:
+        """The value of a key, of which only that which was asked for last is held, beside the others."""
+        last = self._last
+        if last is not None and last[0] == key:
+            return last[1]
+        value = make()
+        self._hashes[key] = value.hash
+        self._last = key, value
+        return value
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process starts with an empty cache."""
@@ -170,7 +177,6 @@ class TextureBank:
             raise SourceError("the mapping of textures is empty: give at least one name and image")
         self._known = frozenset(self.names)
         self._cache: _Cache[TextureImage] = _Cache(cache_bytes)
-        self._last: tuple[str, TextureImage | None] = "", None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -181,12 +187,7 @@ class TextureBank:
 
     def load(self, name: str) -> TextureImage:
         """A texture in its own size; only the last one is kept, as it can be many times as large as the pictures."""
-        last, found = self._last
-        if last != name or found is None:
-            found = self._read(name)
-            self._cache.know(name, found.hash)
-            self._last = name, found
-        return found
+        return self._cache.get_last(name, lambda: self._read(name))
 
     def fitted(self, name: str, shape: tuple[int, int]) -> TextureImage:
         """A texture that is at most ``shape = (H, W)`` along each axis, shrunk by area averaging where it is larger."""

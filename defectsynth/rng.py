@@ -154,10 +154,14 @@ class Ahead:
     _MOST = 4096  # numbers of one sample that are kept in mind
 
     def __init__(self, seed: int) -> None:
-        self._key = _key(seed)
+        self._seed, self._key = seed, _key(seed)
         self._asked: dict[tuple[str, int], int] = {}
         self._missed = 0
         self._drawn = _Drawn(0, 0, {}, np.zeros((0, 0), dtype=np.uint32))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process draws its own."""
+        return Ahead, (self._seed,)
 
     def sample(self, index: int) -> _Drawn:
         """What is drawn already of a sample, and perhaps of those after it."""
