@@ -99,7 +99,7 @@ def of_anomalib(textures: Path, data: Plain, batch: int, device: torch.device) -
     return stream
 
 
-def unet(channels: int = 16) -> nn.Module:
+def unet(channels: int = 8) -> nn.Module:
     """Two levels down and up: a step that is short, so that waiting shows."""
 
     def block(before: int, after: int) -> nn.Module:

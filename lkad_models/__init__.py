@@ -6,6 +6,7 @@ from lkad_models.deep_features import TwinFeatures
 from lkad_models.defect_prediction import DefectPredictionNetwork
 from lkad_models.detector import LKAD, Detection, LKADConfig
 from lkad_models.large_kernel import LargeKernelEncoder
+from lkad_models.prediction import load
 from lkad_models.reconstruction import ReconstructionNetwork
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "ReconstructionNetwork",
     "TwinFeatures",
     "__version__",
+    "load",
 ]

@@ -30,11 +30,12 @@ class _Widths(NamedTuple):
 
 
 SIZES: dict[Size, _Widths] = {
-    "tiny": _Widths((16, 32, 64, 96, 128), (24, 48, 96, 128), (1, 1, 2, 1)),
-    "small": _Widths((32, 64, 128, 192, 256), (48, 96, 192, 256), (2, 2, 4, 2)),
-    "base": _Widths((64, 128, 256, 384, 512), (96, 192, 384, 512), (2, 2, 8, 2)),
+    "tiny": _Widths((16, 32, 64, 128), (24, 48, 96, 128), (1, 1, 2, 1)),
+    "small": _Widths((32, 64, 128, 256), (48, 96, 192, 256), (2, 2, 4, 2)),
+    "base": _Widths((64, 128, 256, 512), (96, 192, 384, 512), (2, 2, 8, 2)),
 }
-"""Chosen; ``base`` has RepLKNet-31B's four stages at three quarters of its width and fewer blocks."""
+"""Chosen. The reconstruction has as many levels as DRAEM's: one more, and it makes a blot of a grid. ``base``
+has RepLKNet-31B's four stages at three quarters of its width and fewer blocks."""
 
 
 class LKADConfig(BaseModel):

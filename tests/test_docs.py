@@ -155,6 +155,17 @@ def test_commands_run(page: Path, photos: Path, monkeypatch: pytest.MonkeyPatch)
 def test_commands_parse(page: Path) -> None:
     for command in commands(page):
         check_syntax(command.arguments)
+    for block in blocks(page, "console"):
+        for line in block.splitlines():
+            if line.startswith("$ lkad "):
+                check_syntax(shlex.split(line)[2:], of_the_detector())
+
+
+def of_the_detector() -> typer.Typer:
+    pytest.importorskip("torch")
+    from lkad_models.cli import app
+
+    return app
 
 
 def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
@@ -166,13 +177,13 @@ def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str
     return (code if isinstance(code, int) else 0), out.getvalue() or err.getvalue()
 
 
-def check_syntax(arguments: list[str]) -> None:
+def check_syntax(arguments: list[str], app: typer.Typer = cli.app) -> None:
     """Parses a command line as ``defectsynth`` would, and runs nothing; a usage error is raised."""
-    command, words = typer.main.get_command(cli.app), list(arguments)
+    command, words = typer.main.get_command(app), list(arguments)
     context = None
     while hasattr(command, "commands"):
         name = words.pop(0)
-        assert name in command.commands, f"there is no command {name!r} in `defectsynth {' '.join(arguments)}`"
+        assert name in command.commands, f"there is no command {name!r} in `{' '.join(arguments)}`"
         command = command.commands[name]
     context = command.make_context(arguments[0], words)
     context.close()
