@@ -16,7 +16,7 @@ import numpy.typing as npt
 from defectsynth.errors import ImageError, PlanError, SourceError
 from defectsynth.files import binary_mask, list_images, read_image
 from defectsynth.foreground import estimate_foreground
-from defectsynth.formats.mvtec import read_defects, read_labelled
+from defectsynth.formats.mvtec import LabelledPicture, datasets_below, read_defects, read_labelled
 from defectsynth.images import (
     AnyImage,
     Box,
@@ -207,25 +207,28 @@ class TextureBank:
 
 
 class DefectBank:
-    """Real defects by name (``<kind>/<stem>``).
+    """Real defects by name: ``<kind>/<stem>``, or ``<product>/<kind>/<stem>`` where there are several products.
 
     Args:
-        defects: a folder in the MVTec AD layout: ``test/<kind>/<stem>.*`` and ``ground_truth/<kind>/<stem>_mask.png``.
+        defects: a folder in the MVTec AD layout (``test/<kind>/<stem>.*`` and ``ground_truth/<kind>/<stem>_mask.png``), or a
+            folder of such folders, one a product.
+        omit: products of it that are left out.
         cache_bytes: decoded pixels that are kept.
 
     Raises:
         SourceError: the folder is missing, or holds no picture with a mask.
     """
 
-    def __init__(self, defects: str | Path, *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, defects: str | Path, *, omit: Sequence[str] = (), cache_bytes: int = CACHE_BYTES) -> None:
         self.root = Path(defects)
         try:
-            pictures = read_defects(self.root)
+            self._pictures = {
+                f"{kind}/{picture.image.stem}": picture for kind, picture in _defects_below(self.root, omit) if picture.mask
+            }
         except ImageError as error:
             raise SourceError(str(error)) from None
-        self._pictures = {f"{picture.kind}/{picture.image.stem}": picture for picture in pictures if picture.mask}
         self.names = sorted(self._pictures)
-        self.kinds = sorted({picture.kind for picture in pictures})
+        self.kinds = sorted({name.rpartition("/")[0] for name in self.names})
         self._names_of = {kind: [name for name in self.names if name.startswith(f"{kind}/")] for kind in self.kinds}
         self._cache: _Cache[Defect] = _Cache(cache_bytes)
 
@@ -543,6 +546,18 @@ def _names_below(root: Path, what: str) -> list[str]:
         return [path.relative_to(root).as_posix() for path in list_images(root, what)]
     except ImageError as error:
         raise SourceError(str(error)) from None
+
+
+def _defects_below(root: Path, omit: Sequence[str]) -> list[tuple[str, LabelledPicture]]:
+    """The defects of every product that is not omitted, each with its kind's full name."""
+    products = {name: folder for name, folder in datasets_below(root).items() if name not in omit}
+    if not products:
+        raise ImageError(f"dataset {str(root)!r} has no product but those that are left out ({', '.join(omit)})")
+    return [
+        (f"{product}/{picture.kind}" if product else picture.kind, picture)
+        for product, folder in products.items()
+        for picture in read_defects(folder)
+    ]
 
 
 def _read_source(path: Path, what: str) -> AnyImage:

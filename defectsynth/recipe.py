@@ -20,7 +20,7 @@ from defectsynth.masks import MASKS, MaskSpec
 from defectsynth.sources import SOURCES, Product, SourceSpec
 from defectsynth.spec import CountRange, FractionRange, Spec, closest, describe
 
-__all__ = ["AnomalyKind", "ForegroundRule", "Recipe", "load_recipe", "preset_names"]
+__all__ = ["AnomalyKind", "ForegroundRule", "Recipe", "apply_settings", "load_recipe", "preset_names"]
 
 MOST_ANOMALIES = 255
 """Defects in one picture: their numbers fit into 8 bits."""
@@ -194,16 +194,25 @@ class Recipe(Spec):
             RecipeError: a setting without ``=``, a path that leads nowhere, or a value that breaks a rule.
         """
         values = self.model_dump(mode="json")
-        for setting in settings:
-            path, equals, text = setting.partition("=")
-            if not equals:
-                raise RecipeError(f"setting {setting!r} has no '=': write path=value, e.g. kinds.*.mask.area_range=[0.01,0.06]")
-            try:
-                value = yaml.load(text, _Loader)
-            except yaml.YAMLError as error:
-                raise RecipeError(f"setting {setting!r}: the value is not YAML: {' '.join(str(error).split())}") from None
-            _assign(values, path.strip().split("."), value, setting)
+        apply_settings(values, settings)
         return Recipe.from_mapping(values, f"{self.name} with {', '.join(settings)}" if settings else self.name)
+
+
+def apply_settings(values: dict[str, Any], settings: Iterable[str]) -> None:
+    """Changes such as ``kinds.*.mask.area_range=[0.01, 0.06]`` to nested values, in place.
+
+    Raises:
+        RecipeError: a setting without ``=``, a value that is not YAML, or a path that leads nowhere.
+    """
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals:
+            raise RecipeError(f"setting {setting!r} has no '=': write path=value, e.g. kinds.*.mask.area_range=[0.01,0.06]")
+        try:
+            value = yaml.load(text, _Loader)
+        except yaml.YAMLError as error:
+            raise RecipeError(f"setting {setting!r}: the value is not YAML: {' '.join(str(error).split())}") from None
+        _assign(values, path.strip().split("."), value, setting)
 
 
 def load_recipe(recipe: Recipe | str | Path | Mapping[str, Any]) -> Recipe:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +21,8 @@ import torch
 from defectsynth.errors import InputError
 from defectsynth.files import list_images, read_image
 from defectsynth.images import AnyImage, content_hash, split_alpha
-from defectsynth.recipe import load_recipe
 from defectsynth.statistics import measure_defect
-from defectsynth.synthesizer import AnomalySynthesizer
+from lkad_models.painter import Painter
 from lkad_models.prediction import BATCH_SIZE, Detector, RuntimeName, load
 from lkad_models.run import RunConfig, read_config
 from lkad_models.thresholds import Calibration, Limit, Recall, RecallCell, weights_hash, write_calibration
@@ -32,7 +30,7 @@ from lkad_models.thresholds import Calibration, Limit, Recall, RecallCell, weigh
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["CONFIDENCE", "Painter", "calibrate", "limit_of", "pictures_needed", "promised_rate", "recall_table"]
+__all__ = ["CONFIDENCE", "calibrate", "limit_of", "pictures_needed", "promised_rate", "recall_table"]
 
 Progress = Callable[[int, int], None]
 
@@ -40,39 +38,6 @@ CONFIDENCE = 0.95
 _QUARTILES = (0.25, 0.5, 0.75)
 _PAINTED = 200
 """Synthetic defects that recall is measured by; chosen: about twelve to each of 4 x 4 cells."""
-
-
-@dataclass(frozen=True, slots=True)
-class Painter:
-    """What synthetic defects are painted with.
-
-    Attributes:
-        recipe: a preset or a file.
-        textures, defects, masks: what it draws from, as ``AnomalySynthesizer`` takes them.
-        settings: changes to it, as ``--set`` takes them.
-    """
-
-    recipe: str = "industrial"
-    textures: str | None = None
-    defects: str | None = None
-    masks: str | None = None
-    settings: tuple[str, ...] = ()
-
-    @classmethod
-    def of_training(cls, config: RunConfig) -> Painter:
-        """What a run was trained with, where its configuration says so."""
-        said = config.training
-        if "recipe" not in said:
-            return cls()
-        textures, defects, masks = (
-            None if said.get(key) is None else str(said[key]) for key in ("textures", "defects", "masks")
-        )
-        return cls(str(said["recipe"]), textures, defects, masks, tuple(str(one) for one in said.get("settings", ())))
-
-    def synthesizer(self, seed: int) -> AnomalySynthesizer:
-        """One that paints a defect into every picture."""
-        recipe = load_recipe(self.recipe).with_settings(list(self.settings)).model_copy(update={"normal_fraction": 0.0})
-        return AnomalySynthesizer(recipe, textures=self.textures, defects=self.defects, masks=self.masks, seed=seed)
 
 
 def calibrate(
@@ -129,7 +94,7 @@ def calibrate(
             middle.append(float(np.median(found.anomaly_map)))
         _report(progress, done, total)
     image, pixel = limit_of(scores, fpr), limit_of(highest, fpr)
-    chosen = painter or Painter.of_training(config)
+    chosen = painter or Painter.of_training(config.training)
     recall = _recall(detector, files, chosen, image, (painted, seed, batch_size), progress) if painted else None
     calibration = Calibration(
         weights=weights_hash(folder),

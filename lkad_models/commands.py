@@ -118,8 +118,9 @@ def calibrate(
     as_json: AsJson = False,
 ) -> None:
     """Set the thresholds of a run from held-out normal pictures, and say which false positive rate they promise."""
-    from lkad_models.calibration import Painter, recall_table
     from lkad_models.calibration import calibrate as set_thresholds
+    from lkad_models.calibration import recall_table
+    from lkad_models.painter import Painter
 
     painter = None if recipe is None else Painter(recipe, textures, defects, masks)
     with _progress("calibrating") as shown:

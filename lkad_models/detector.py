@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import torch
@@ -22,20 +23,26 @@ _STRIDE = 32  # sides are padded to its multiples
 
 
 class _Widths(NamedTuple):
-    """Channels of the reconstruction's levels, and channels and blocks of the prediction's stages."""
+    """Channels of the reconstruction's first level, and channels and blocks of the prediction's stages."""
 
-    reconstruction: tuple[int, ...]
+    reconstruction: int
     prediction: tuple[int, ...]
     blocks: tuple[int, ...]
 
 
 SIZES: dict[Size, _Widths] = {
-    "tiny": _Widths((16, 32, 64, 128), (24, 48, 96, 128), (1, 1, 2, 1)),
-    "small": _Widths((32, 64, 128, 256), (48, 96, 192, 256), (2, 2, 4, 2)),
-    "base": _Widths((64, 128, 256, 512), (96, 192, 384, 512), (2, 2, 8, 2)),
+    "tiny": _Widths(16, (24, 48, 96, 128), (1, 1, 2, 1)),
+    "small": _Widths(32, (48, 96, 192, 256), (2, 2, 4, 2)),
+    "base": _Widths(64, (96, 192, 384, 512), (2, 2, 8, 2)),
 }
-"""Chosen. The reconstruction has as many levels as DRAEM's: one more, and it makes a blot of a grid. ``base``
-has RepLKNet-31B's four stages at three quarters of its width and fewer blocks."""
+"""Chosen. ``base`` has RepLKNet-31B's four stages at three quarters of its width and fewer blocks."""
+
+
+def reconstruction_widths(first: int, image_size: int, smallest_map: int) -> tuple[int, ...]:
+    """Channels of each level of the reconstruction: as many levels as bring a picture to the smallest map, and never above
+    eight times the first."""
+    levels = max(1, min(5, round(math.log2(image_size / smallest_map))))
+    return tuple(first * min(2**level, 8) for level in range(levels))
 
 
 class LKADConfig(BaseModel):
@@ -44,7 +51,9 @@ class LKADConfig(BaseModel):
     Attributes:
         size: how large the networks are.
         channels: of the pictures.
-        image_size: side in pixels that kernels are capped for; any other can be given.
+        image_size: side in pixels that kernels are capped and levels counted for; any other can be given.
+        reconstruction_map: side of the reconstruction's smallest map at ``image_size``. DRAEM's: 16 at 256. With 8 it made a
+            grey blot of every grid: so small a map cannot say where the wires are.
         kernels: of the four stages of the large-kernel encoder, at most.
         small_kernel: beside each large one while it is trained; None for none.
         features: whether deep features are compared (the paper's ablation goes without).
@@ -58,6 +67,7 @@ class LKADConfig(BaseModel):
     size: Size = "base"
     channels: int = Field(default=3, ge=1)
     image_size: int = Field(default=256, ge=32)
+    reconstruction_map: int = Field(default=16, ge=1)
     kernels: tuple[int, int, int, int] = KERNELS
     small_kernel: int | None = 5
     features: bool = True
@@ -111,7 +121,10 @@ class LKAD(nn.Module):
         super().__init__()
         self.config = config or LKADConfig()
         widths = SIZES[self.config.size]
-        self.reconstruction = ReconstructionNetwork(self.config.channels, widths.reconstruction)
+        self.reconstruction = ReconstructionNetwork(
+            self.config.channels,
+            reconstruction_widths(widths.reconstruction, self.config.image_size, self.config.reconstruction_map),
+        )
         self.features = TwinFeatures(self.reconstruction.encoder, self.config.feature_sync) if self.config.features else None
         given = self.features.widths if self.features is not None and self.config.feature_differences else ()
         self.prediction = DefectPredictionNetwork(

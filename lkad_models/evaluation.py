@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from defectsynth import __version__
-from defectsynth.errors import ImageError
+from defectsynth.errors import ImageError, LeakageError
 from defectsynth.files import find_images, read_image
 from defectsynth.formats.mvtec import NORMAL_KIND, LabelledPicture, read_labelled, read_mvtec
-from defectsynth.images import AnyImage, Mask, split_alpha
+from defectsynth.images import AnyImage, Mask, content_hash, split_alpha
 from lkad_models.counting import PicturePixels, PixelCounts, PixelTotals, count_pixels
 from lkad_models.metrics import RESAMPLES, Metrics, measure
+from lkad_models.painter import HASH_DIGITS
 from lkad_models.prediction import BATCH_SIZE, Detector, RuntimeName, load
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Judged:
         score: of the picture.
         highest: of its anomaly map.
         flagged: whether the score reaches the image threshold; None where the run was not calibrated.
+        learned: whether a defect was cut out of it for training.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Judged:
     score: float
     highest: float
     flagged: bool | None
+    learned: bool = False
 
     @property
     def defective(self) -> bool:
@@ -91,6 +94,7 @@ class Evaluation:
         pictures: each one, in the order of their names.
         rates: at the calibrated threshold; None where the run was not calibrated.
         pixels: of all pictures, for curves; None without masks.
+        leaky: whether the detector may have learned from the test set of its own product.
         version: of the package.
     """
 
@@ -100,13 +104,23 @@ class Evaluation:
     pictures: tuple[Judged, ...]
     rates: Rates | None
     pixels: PixelCounts | None = field(repr=False)
+    leaky: bool = False
     version: str = __version__
+
+    @property
+    def warning(self) -> str | None:
+        """What has to be said beside every figure; None where nothing has to."""
+        if not self.leaky:
+            return None
+        seen = sum(picture.learned for picture in self.pictures)
+        return f"LEAKY: trained with --protocol leaky; {seen} of these pictures were seen in training"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; counts of pixels are left out."""
         return {
             "version": self.version,
             "data": str(self.data),
+            "protocol": "leaky" if self.leaky else "honest",
             "overall": asdict(self.overall),
             "kinds": {kind: asdict(metrics) for kind, metrics in self.kinds.items()},
             "rates": None if self.rates is None else asdict(self.rates),
@@ -145,6 +159,7 @@ def evaluate(
 
     Raises:
         InputError: the run cannot be used.
+        LeakageError: the detector has learned from a picture of the test set, and was not trained as ``leaky``.
         ImageError: there is no test set, a picture or mask cannot be read, or one is there without the other.
     """
     root = Path(data)
@@ -157,9 +172,9 @@ def evaluate(
     left = iter(files)
     while batch := list(islice(left, batch_size)):
         read = [_read(file) for file in batch]
-        for file, (_, mask), found in zip(batch, read, detector.predict([image for image, _ in read]), strict=True):
+        for file, (image, mask), found in zip(batch, read, detector.predict([image for image, _ in read]), strict=True):
             name, highest = file.image.relative_to(root).as_posix(), float(found.anomaly_map.max())
-            judged.append(Judged(name, file.kind, found.score, highest, found.is_anomalous))
+            judged.append(Judged(name, file.kind, found.score, highest, found.is_anomalous, _learned(detector, name, image)))
             if with_masks:
                 counted = count_pixels(found.anomaly_map, mask)
                 totals[file.kind].add(counted)
@@ -195,7 +210,10 @@ def metrics_table(evaluation: Evaluation) -> Table:
 
     defects = sum(picture.defective for picture in evaluation.pictures)
     normals = len(evaluation.pictures) - defects
-    table = Table(title=evaluation.data.name, caption=f"{defects} defective, {normals} normal pictures; - : not defined")
+    caption = f"{defects} defective, {normals} normal pictures; - : not defined"
+    table = Table(
+        title=evaluation.data.name, caption=caption if evaluation.warning is None else f"{evaluation.warning}\n{caption}"
+    )
     table.add_column("metric", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("95 %", justify="right", no_wrap=True)
@@ -244,6 +262,17 @@ def _read(file: LabelledPicture) -> tuple[AnyImage, Mask | None]:
     return split_alpha(read_image(file.image))[0], None
 
 
+def _learned(detector: Detector, name: str, image: AnyImage) -> bool:
+    config = detector.config
+    learned = bool(config.learned) and content_hash(image)[:HASH_DIGITS] in config.learned
+    if learned and not config.leaky:
+        raise LeakageError(
+            f"the detector has learned from {name!r} of this test set: its metrics would say nothing. Train it without that "
+            "defect, or with --protocol leaky, and every result is marked so"
+        )
+    return learned
+
+
 def _summed(
     root: Path,
     detector: Detector,
@@ -269,7 +298,15 @@ def _summed(
 
     kinds = [kind for kind in totals if kind != NORMAL_KIND]
     overall, counts = of(kinds)
-    return Evaluation(root, overall, {kind: of([kind])[0] for kind in kinds}, tuple(judged), _rates(detector, judged), counts)
+    return Evaluation(
+        root,
+        overall,
+        {kind: of([kind])[0] for kind in kinds},
+        tuple(judged),
+        _rates(detector, judged),
+        counts,
+        detector.config.leaky,
+    )
 
 
 def _rates(detector: Detector, judged: Sequence[Judged]) -> Rates | None:

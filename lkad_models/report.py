@@ -79,6 +79,8 @@ def _heading(evaluation: Evaluation, detector: Detector) -> str:
         f"{len(evaluation.kinds)} kinds. Detector: LKAD {config.model.size}, seen at {config.resize[1]} x {config.resize[0]}; "
         f"lkad_models {escape(evaluation.version)}. <span class=faint>{escape(str(evaluation.data))}</span></p>",
     ]
+    if evaluation.warning is not None:
+        lines.append(f"<p class=bad>{escape(evaluation.warning)}</p>")
     rates = evaluation.rates
     if rates is None:
         lines.append("<p>The run is not calibrated: there is no threshold to judge pictures by.</p>")

@@ -11,7 +11,7 @@ RUN/
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class RunConfig(BaseModel):
         model: what the detector is built from.
         resize: height and width that pictures are brought to before the detector sees them.
         training: how it was trained, as it was asked for.
+        learned: the first digits of the content hash of each real defect that it has seen.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,12 +47,20 @@ class RunConfig(BaseModel):
     model: LKADConfig
     resize: tuple[int, int]
     training: dict[str, Any] = Field(default_factory=dict)
+    learned: tuple[str, ...] = ()
+
+    @property
+    def leaky(self) -> bool:
+        """Whether it may have learned from its own test set: its metrics say nothing of unseen defects."""
+        return self.training.get("protocol") == "leaky"
 
 
-def save_run(folder: Path, model: LKAD, resize: tuple[int, int], training: Mapping[str, Any]) -> None:
+def save_run(
+    folder: Path, model: LKAD, resize: tuple[int, int], training: Mapping[str, Any], learned: Sequence[str] = ()
+) -> None:
     """Writes configuration and weights; each file is there whole, or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = RunConfig(model=model.config, resize=resize, training=dict(training))
+    config = RunConfig(model=model.config, resize=resize, training=dict(training), learned=tuple(learned))
     state = {name: tensor.detach().contiguous().cpu() for name, tensor in model.state_dict().items()}
     write_bytes(folder / WEIGHTS, save(state))
     write_bytes(folder / CONFIG, (config.model_dump_json(indent=2) + "\n").encode())

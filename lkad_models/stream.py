@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from defectsynth import AnomalySynthesizer
+from defectsynth.banks import DefectBank
 from defectsynth.batched import BatchSynthesizer
 from defectsynth.batched.support import check_supported
 from defectsynth.errors import RecipeError
@@ -39,7 +40,7 @@ class Stream:
 
     Args:
         recipe: what may be drawn.
-        textures, defects, masks, normals: folders, as for ``AnomalySynthesizer``.
+        textures, defects, masks, normals: as for ``AnomalySynthesizer``.
         seed: of the samples.
         device: where the pictures are.
         exclude: folders whose pictures no source may share: what the detector is evaluated on.
@@ -50,8 +51,8 @@ class Stream:
         recipe: Recipe,
         *,
         textures: str | Path | None = None,
-        defects: Path | None = None,
-        masks: Path | None = None,
+        defects: DefectBank | Path | None = None,
+        masks: str | Path | None = None,
         normals: Path | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from defectsynth.errors import DefectSynthError, InputError
-from defectsynth.recipe import load_recipe
 from lkad_models.data import EpochNumbers, NormalPictures, TrainingSamples, held_out, normal_files
 from lkad_models.detector import LKAD, LKADConfig
 from lkad_models.losses import Losses, LossWeights, defect_map_loss, feature_loss, reconstruction_loss
+from lkad_models.painter import Painter, Protocol
 from lkad_models.run import save_run
 from lkad_models.sheets import save_sheet
 from lkad_models.stream import Painted, Stream
@@ -45,7 +45,7 @@ class TrainingConfig(BaseModel):
         data: folder in the MVTec AD layout; only its ``train/good`` is looked at.
         out: folder of the run.
         recipe: a preset or a file.
-        textures, defects, masks: what the recipe draws from.
+        textures, defects, masks: what the recipe draws from; defects of one product or of many, see ``painter.Painter``.
         model: the detector.
         schedule: ``paper``: Adam, 1e-4, a tenth after 400 and a hundredth after 600 of 700 epochs of all pictures;
             ``fast``: one cycle up to ``learning_rate`` and down to nothing (chosen).
@@ -59,6 +59,7 @@ class TrainingConfig(BaseModel):
         regression: see ``losses.defect_map_loss``.
         held_out: share of the normal pictures that is kept for validation. Chosen.
         exclude: folders whose pictures no source may share.
+        protocol: see ``painter.Protocol``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -86,6 +87,7 @@ class TrainingConfig(BaseModel):
     devices: int = Field(default=1, ge=1)
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     exclude: tuple[Path, ...] = ()
+    protocol: Protocol = "honest"
     progress: bool = True
 
 
@@ -180,7 +182,8 @@ class Learner(L.LightningModule):
 
     def _painted(self, purpose: str, images: Tensor, numbers: Tensor) -> Painted:
         if purpose not in self._streams:
-            self._streams[purpose] = stream_of(self.config, self.device, validation=purpose == "validation")
+            seed = self.config.seed + (VALIDATION_SEED if purpose == "validation" else 0)
+            self._streams[purpose] = painter_of(self.config).stream(seed, self.device)
         return self._streams[purpose](images, numbers)
 
     def _losses(self, painted: Painted) -> Losses:
@@ -244,12 +247,14 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
 
     Raises:
         InputError: the data, the sources or the run cannot be used.
+        LeakageError: a real defect to learn from is in the test set.
         TrainingError: the loss is no number, or the memory does not suffice; the last checkpoint is kept.
         KeyboardInterrupt: the user ended it; what was learned so far is written, and the last checkpoint is kept.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # what devices there are not, and an advertisement
     checkpoint = _checkpoint(config.out, resume)
     config.out.mkdir(parents=True, exist_ok=True)
+    learned = painter_of(config).learned()
     L.seed_everything(config.seed % 2**32, verbose=False)
     pictures = Pictures(config)
     learner = Learner(config, len(pictures.learned))
@@ -267,25 +272,15 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
             f"--image-size ({config.model.image_size}) or --size ({config.model.size})"
         ) from None
     if trainer.is_global_zero:
-        save_run(config.out, learner.model, (config.model.image_size,) * 2, _as_json(config, trainer.global_step))
+        save_run(config.out, learner.model, (config.model.image_size,) * 2, _as_json(config, trainer.global_step), learned)
     if interrupted:
         raise KeyboardInterrupt
     return config.out
 
 
-def stream_of(config: TrainingConfig, device: torch.device | str, *, validation: bool = False) -> Stream:
+def painter_of(config: TrainingConfig) -> Painter:
     """What paints the samples of a run."""
-    recipe = load_recipe(config.recipe).with_settings(list(config.settings))
-    return Stream(
-        recipe,
-        textures=config.textures,
-        defects=config.defects,
-        masks=config.masks,
-        normals=config.data / "train" / "good" if "normals" in recipe.needs else None,
-        seed=config.seed + (VALIDATION_SEED if validation else 0),
-        device=device,
-        exclude=config.exclude,
-    )
+    return Painter.of_training(config.model_dump(mode="json", exclude={"model"}))
 
 
 def one_cycle(share: float, *, warm_up: float = 0.1) -> float:

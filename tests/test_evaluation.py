@@ -23,8 +23,9 @@ from defectsynth.errors import ImageError, InputError
 from defectsynth.files import decode_image, read_image, read_mask, write_image
 from defectsynth.formats.mvtec import mask_path, write_mvtec
 from lkad_models import calibration, commands, load
-from lkad_models.calibration import Painter, calibrate, limit_of, pictures_needed, promised_rate
+from lkad_models.calibration import calibrate, limit_of, pictures_needed, promised_rate
 from lkad_models.evaluation import evaluate, kinds_table, metrics_table, read_test_set
+from lkad_models.painter import Painter
 from lkad_models.report import write_report
 from lkad_models.run import CONFIG, THRESHOLD
 from lkad_models.svg import Axes, curve

@@ -21,6 +21,7 @@ from defectsynth.images import AnyImage, Mask, split_alpha
 __all__ = [
     "NORMAL_KIND",
     "LabelledPicture",
+    "datasets_below",
     "mask_path",
     "read_defects",
     "read_labelled",
@@ -63,6 +64,17 @@ def read_mvtec(root: Path) -> list[LabelledPicture]:
     if not found:
         raise ImageError(f"dataset {str(root)!r} has no pictures in train/<kind> or test/<kind>: it needs the MVTec AD layout")
     return found
+
+
+def datasets_below(root: Path) -> dict[str, Path]:
+    """The datasets of a folder: itself, under the name "", or those that lie in it, by name, as the products do in MVTec AD.
+
+    A folder without either is taken for a dataset, so that reading it says what is missing.
+    """
+    if not root.is_dir() or (root / "test").is_dir() or (root / "train").is_dir():
+        return {"": root}
+    found = {folder.name: folder for folder in sorted(root.iterdir()) if (folder / "test").is_dir()}
+    return found or {"": root}
 
 
 def read_defects(root: Path) -> list[LabelledPicture]:
