@@ -14,14 +14,18 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from defectsynth import rng
-from defectsynth.errors import InputError
+from defectsynth.errors import InputError, RegionError
 from defectsynth.files import list_images, read_image
-from defectsynth.images import convert, resize_image, split_alpha
+from defectsynth.images import AnyImage, Mask, convert, resize_image, split_alpha
+from defectsynth.recipe import ForegroundRule
+from defectsynth.region import Regions
 from defectsynth.rng import Draws
 
-__all__ = ["EpochNumbers", "NormalPictures", "TrainingSamples", "held_out", "normal_files"]
+__all__ = ["EpochNumbers", "NormalPictures", "TrainingSamples", "channels_of", "held_out", "normal_files"]
 
 RGB8 = npt.NDArray[np.uint8]
+_LISTED = 5
+_LOOKED_AT = 16  # pictures, for their channels
 _FEWEST = 4  # pictures: two to learn from, two to hold out
 
 
@@ -38,6 +42,25 @@ def normal_files(data: Path) -> list[Path]:
             f"{str(data)!r} has no train/good: give a folder in the MVTec AD layout, with its normal pictures there"
         )
     return list_images(folder, "normal picture")
+
+
+def channels_of(files: Sequence[Path]) -> int:
+    """1 where pictures are grey, as files of one channel or of three that say the same, else 3; some of them are looked at.
+
+    A detector of grey pictures that learned from three channels would know every painted defect by its colour.
+
+    Raises:
+        ImageError: one cannot be read.
+    """
+    step = max(1, len(files) // _LOOKED_AT)
+    return 1 if all(_is_grey(read_image(file)) for file in files[::step]) else 3
+
+
+def _is_grey(image: AnyImage) -> bool:
+    picture = split_alpha(image)[0]
+    if picture.ndim == 2 or picture.shape[2] == 1:
+        return True
+    return picture.shape[2] == 3 and bool((picture == picture[:, :, :1]).all())
 
 
 def held_out(files: Sequence[Path], share: float, seed: int) -> tuple[list[Path], list[Path]]:
@@ -62,18 +85,23 @@ def _shuffled(count: int, seed: int, turn: int) -> tuple[int, ...]:
 
 
 class NormalPictures:
-    """Pictures of one size, decoded once: ``(H, W, C)`` uint8.
+    """Pictures of one size, decoded once: ``(H, W, C)`` uint8; and where defects may lie in each.
 
     Args:
         files: of the pictures.
         size: ``(H, W)`` that they are brought to.
         channels: C.
+        foreground: how it is found where defects may lie.
     """
 
-    def __init__(self, files: Sequence[Path], size: tuple[int, int], channels: int) -> None:
+    def __init__(
+        self, files: Sequence[Path], size: tuple[int, int], channels: int, foreground: ForegroundRule | None = None
+    ) -> None:
         self.files = list(files)
         self._size, self._channels = size, channels
         self._pictures: dict[int, RGB8] = {}
+        self._finder = Regions(foreground or ForegroundRule(method="none"))
+        self._regions: dict[int, Mask] = {}
 
     def __len__(self) -> int:
         return len(self.files)
@@ -86,9 +114,40 @@ class NormalPictures:
             )
         return self._pictures[place]
 
+    def region(self, place: int) -> Mask:
+        """``(H, W)`` uint8, 255 where a defect may lie; found once, in the picture as it was taken, not as it is turned.
 
-class TrainingSamples(Dataset[tuple[Tensor, int]]):
-    """Sample ``number`` of the stream: a normal picture ``(C, H, W)`` uint8 as a tensor, and the number.
+        Raises:
+            RegionError: the foreground is not certain enough.
+        """
+        if place not in self._regions:
+            self._regions[place] = self._finder.find(self[place], None).mask
+        return self._regions[place]
+
+    def check_regions(self) -> None:
+        """Finds them all, so that none stops the training later.
+
+        Raises:
+            RegionError: of some the foreground is not certain enough; the message lists them.
+        """
+        uncertain = []
+        for place, file in enumerate(self.files):
+            try:
+                self.region(place)
+            except RegionError:
+                uncertain.append(file.name)
+        if uncertain:
+            more = f" and {len(uncertain) - _LISTED} more" if len(uncertain) > _LISTED else ""
+            raise RegionError(
+                f"the foreground of {len(uncertain)} of {len(self.files)} normal pictures is not certain "
+                f"({', '.join(uncertain[:_LISTED])}{more}): allow the whole picture with "
+                "--set foreground.fallback=whole_picture, lower --set foreground.min_confidence, or remove them"
+            )
+
+
+class TrainingSamples(Dataset[tuple[Tensor, Tensor, int]]):
+    """Sample ``number`` of the stream: a normal picture ``(C, H, W)`` and where defects may lie ``(H, W)``, uint8 tensors, and
+    the number.
 
     Every picture once in each turn, in another order; the same for the same seed, whatever was asked before.
 
@@ -103,22 +162,26 @@ class TrainingSamples(Dataset[tuple[Tensor, int]]):
         self._pictures, self._seed = pictures, seed
         self._rotation, self._share_turned = rotation, share_turned
 
-    def __getitem__(self, number: int) -> tuple[Tensor, int]:
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor, int]:
         turn, place = divmod(number, len(self._pictures))
-        picture = self._pictures[_shuffled(len(self._pictures), self._seed, turn + 1)[place]]
+        chosen = _shuffled(len(self._pictures), self._seed, turn + 1)[place]
+        picture, region = self._pictures[chosen], self._pictures.region(chosen)
         draws = Draws(self._seed, number, "picture.")
         if self._rotation > 0.0 and draws.chance("turned", self._share_turned):
-            picture = _turned(picture, draws.uniform("angle", (-self._rotation, self._rotation)))
-        return torch.from_numpy(picture.transpose(2, 0, 1).copy()), number
+            angle = draws.uniform("angle", (-self._rotation, self._rotation))
+            turned = _turned(region[:, :, None], angle, cv2.INTER_NEAREST)[:, :, 0]
+            if turned.any():
+                picture, region = _turned(picture, angle, cv2.INTER_LINEAR), turned
+        return torch.from_numpy(picture.transpose(2, 0, 1).copy()), torch.from_numpy(region.copy()), number
 
 
-def _turned(picture: RGB8, angle: float) -> RGB8:
+def _turned(picture: RGB8, angle: float, interpolation: int) -> RGB8:
     height, width, channels = picture.shape
     matrix = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), angle, 1.0)
     planes = [picture[:, :, start : start + 4] for start in range(0, channels, 4)]
     turned = [
         cv2.warpAffine(
-            np.ascontiguousarray(four), matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+            np.ascontiguousarray(four), matrix, (width, height), flags=interpolation, borderMode=cv2.BORDER_REFLECT_101
         )
         for four in planes
     ]

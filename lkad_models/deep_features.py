@@ -7,14 +7,16 @@ by gradient. Chosen: it is the twin of the reconstruction encoder. A pretrained 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from defectsynth.errors import InputError
+from defectsynth.scoring.extras import needed
 from lkad_models.reconstruction import ReconstructionEncoder
 
 __all__ = ["BackboneFeatures", "FeatureSync", "TwinFeatures"]
@@ -67,47 +69,53 @@ class BackboneFeatures(nn.Module):
     """Maps of a pretrained network of ``timm``, frozen: ``(B, 1 or 3, H, W)`` in [0, 1] to one map a level.
 
     Args:
-        name: of the network, such as ``tf_efficientnet_lite0``.
-        weights: a file of its weights (a state dict, or safetensors); None downloads those that ``timm`` has.
-        levels: which of its maps, from 0.
+        name: of the network, such as ``tf_efficientnet_lite0``. Its parameters are random until ``load_pretrained``, or until
+            those of a run are loaded.
+        levels: which of its maps, from 0. Chosen: of strides 4, 8 and 16 in most networks.
 
     Raises:
-        InputError: there is no such network, or the file does not fit it.
+        InputError: timm is missing, or has no such network.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, name: str, weights: Path | None = None, *, levels: Sequence[int] = (1, 2, 3)) -> None:
+    def __init__(self, name: str, *, levels: Sequence[int] = (1, 2, 3)) -> None:
         super().__init__()
-        import timm
-
+        timm = needed("timm", "train", "a pretrained backbone")
         if not timm.is_model(name):
             raise InputError(f"backbone {name!r} is none of timm's networks: see timm.list_models()")
-        load: Callable[..., nn.Module] = timm.create_model
-        if weights is None:
-            self.network = load(name, pretrained=True, features_only=True, out_indices=tuple(levels))
-        else:
-            self.network = load(name, pretrained=False, features_only=True, out_indices=tuple(levels))
-            self._load(name, weights)
+        self.name, self._levels = name, tuple(levels)
+        self.network = timm.create_model(name, pretrained=False, features_only=True, out_indices=self._levels)
         config = timm.get_pretrained_cfg(name)
         mean, deviation = (config.mean, config.std) if config is not None else ((0.5,) * 3, (0.5,) * 3)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
-        self.widths = tuple(self.network.feature_info.channels())  # type: ignore[operator, union-attr]
+        self.widths = tuple(self.network.feature_info.channels())
         self.requires_grad_(False)
         self.eval()
 
-    def _load(self, name: str, weights: Path) -> None:
+    def load_pretrained(self, weights: Path | None = None) -> None:
+        """Takes the parameters of a file (a plain state dict, never unpickled, or safetensors), or else those that timm offers.
+
+        Raises:
+            InputError: the file cannot be read or does not fit the network; they cannot be downloaded.
+        """
         try:
-            state = torch.load(weights, map_location="cpu", weights_only=True)
+            state = _downloaded(self.name, self._levels) if weights is None else _read_state(weights)
         except Exception as error:
-            raise InputError(f"weights {str(weights)!r} cannot be read as a state dict: {error}") from None
-        missing = self.network.load_state_dict(state, strict=False).missing_keys
+            where = (
+                f"weights {str(weights)!r} cannot be read as a state dict" if weights else f"{self.name!r} cannot be downloaded"
+            )
+            raise InputError(f"{where}: {error}; give --backbone-weights FILE with a plain state dict") from None
+        found = self.network.state_dict()
+        missing = [name for name, own in found.items() if name not in state or state[name].shape != own.shape]
         if missing:
             raise InputError(
-                f"weights {str(weights)!r} do not fit {name!r}: {len(missing)} parameters are missing, such as {missing[0]!r}"
+                f"weights {str(weights)!r} do not fit {self.name!r}: {len(missing)} of {len(found)} tensors are missing or of "
+                f"another shape, such as {missing[0]!r}"
             )
+        self.network.load_state_dict({name: state[name] for name in found})
 
     def train(self, mode: bool = True) -> BackboneFeatures:
         """It stays as it was trained."""
@@ -117,3 +125,21 @@ class BackboneFeatures(nn.Module):
         """The maps, the largest first; gradients reach ``x``."""
         colours = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
         return list(self.network((colours - self.mean) / self.deviation))
+
+    def synchronise(self, encoder: ReconstructionEncoder) -> None:
+        """Nothing: it is frozen."""
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def _downloaded(name: str, levels: tuple[int, ...]) -> dict[str, Tensor]:
+    network = needed("timm", "train", "a pretrained backbone").create_model(
+        name, pretrained=True, features_only=True, out_indices=levels
+    )
+    state: dict[str, Tensor] = network.state_dict()
+    return state

@@ -6,11 +6,11 @@ import math
 from typing import Literal, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lkad_models.deep_features import FeatureSync, TwinFeatures
+from lkad_models.deep_features import BackboneFeatures, FeatureSync, TwinFeatures
 from lkad_models.defect_prediction import DefectPredictionNetwork
 from lkad_models.large_kernel import KERNELS, LargeKernelConv
 from lkad_models.reconstruction import ReconstructionNetwork
@@ -58,6 +58,8 @@ class LKADConfig(BaseModel):
         small_kernel: beside each large one while it is trained; None for none.
         features: whether deep features are compared (the paper's ablation goes without).
         feature_sync: how the twin gets its parameters; the paper: copied.
+        backbone: a pretrained network of ``timm`` whose features are compared in place of the twin's, by name; it takes
+            pictures of 1 or 3 channels.
         feature_differences: whether the defect prediction network is given how much the features differ.
         score: from map to number.
     """
@@ -72,8 +74,15 @@ class LKADConfig(BaseModel):
     small_kernel: int | None = 5
     features: bool = True
     feature_sync: FeatureSync = "copy"
+    backbone: str | None = None
     feature_differences: bool = True
     score: ScoreMethod = "max"
+
+    @model_validator(mode="after")
+    def _check_backbone(self) -> LKADConfig:
+        if self.backbone is not None and self.features and self.channels not in (1, 3):
+            raise ValueError(f"a backbone takes pictures of 1 or 3 channels, not {self.channels}: leave it out")
+        return self
 
 
 class Repaired(NamedTuple):
@@ -125,7 +134,7 @@ class LKAD(nn.Module):
             self.config.channels,
             reconstruction_widths(widths.reconstruction, self.config.image_size, self.config.reconstruction_map),
         )
-        self.features = TwinFeatures(self.reconstruction.encoder, self.config.feature_sync) if self.config.features else None
+        self.features = self._deep_features()
         given = self.features.widths if self.features is not None and self.config.feature_differences else ()
         self.prediction = DefectPredictionNetwork(
             self.config.channels,
@@ -172,6 +181,13 @@ class LKAD(nn.Module):
             if isinstance(module, LargeKernelConv):
                 module.reparameterize()
         return self
+
+    def _deep_features(self) -> TwinFeatures | BackboneFeatures | None:
+        if not self.config.features:
+            return None
+        if self.config.backbone is not None:
+            return BackboneFeatures(self.config.backbone)
+        return TwinFeatures(self.reconstruction.encoder, self.config.feature_sync)
 
     def _differences(self, images: Tensor, own: list[Tensor]) -> list[Tensor]:
         assert self.features is not None

@@ -13,15 +13,17 @@ from defectsynth import AnomalySynthesizer
 from defectsynth.banks import DefectBank
 from defectsynth.errors import LeakageError
 from defectsynth.formats.mvtec import datasets_below
-from defectsynth.recipe import Recipe, load_recipe
+from defectsynth.recipe import ForegroundRule, Recipe, load_recipe
 from lkad_models.stream import Stream
 
-__all__ = ["HASH_DIGITS", "Painter", "Protocol"]
+__all__ = ["HASH_DIGITS", "NORMAL_FRACTION", "Painter", "Protocol"]
 
 Protocol = Literal["honest", "leaky"]
 """``honest``: real defects are those of other products, and one that shares a picture with the test set is refused.
 ``leaky``: defects of the product's own test set may be learned from. Some published figures are of this kind; it says nothing
 about defects that nobody has seen."""
+NORMAL_FRACTION = 0.5
+"""Of the samples for training, where the recipe has none. DRAEM: 0.5."""
 HASH_DIGITS = 16
 """Of a picture's content hash, in the configuration of a run."""
 
@@ -76,13 +78,21 @@ class Painter:
         return AnomalySynthesizer(recipe, textures=self.textures, masks=self.masks, seed=seed, **self._guarded(recipe))
 
     def stream(self, seed: int, device: torch.device | str) -> Stream:
-        """The samples for training.
+        """The samples for training; a recipe whose every sample has a defect gets normal ones (``NORMAL_FRACTION``): a detector
+        that has never seen a good part finds a defect in each.
 
         Raises:
             LeakageError: a source shares a picture with the test set or an excluded one.
         """
         recipe = self._recipe()
+        if recipe.normal_fraction == 0.0:
+            recipe = recipe.model_copy(update={"normal_fraction": NORMAL_FRACTION})
         return Stream(recipe, textures=self.textures, masks=self.masks, seed=seed, device=device, **self._guarded(recipe))
+
+    @property
+    def foreground(self) -> ForegroundRule:
+        """How it is found where defects may lie."""
+        return self._recipe().foreground
 
     def learned(self) -> tuple[str, ...]:
         """The first digits of the content hash of every real defect that is drawn from, so that an evaluation knows them.

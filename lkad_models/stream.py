@@ -60,6 +60,7 @@ class Stream:
     ) -> None:
         self._batches: BatchSynthesizer | None = None
         self._plain: AnomalySynthesizer | None = None
+        self._somewhere = recipe.foreground.method != "none"
         reason = _why_one_by_one(recipe)
         if reason is None:
             self._batches = BatchSynthesizer(recipe, textures=textures, seed=seed, device=device, exclude=exclude)
@@ -70,20 +71,33 @@ class Stream:
             )
             self.painter = f"one by one on the CPU: {reason}"
 
-    def __call__(self, images: Tensor, numbers: Tensor) -> Painted:
-        """The samples ``numbers``, ``(B,)`` int64, of ``(B, C, H, W)`` uint8 pictures."""
+    def __call__(self, images: Tensor, regions: Tensor, numbers: Tensor) -> Painted:
+        """The samples ``numbers``, ``(B,)`` int64, of ``(B, C, H, W)`` uint8 pictures.
+
+        Args:
+            images: the pictures.
+            regions: ``(B, H, W)`` uint8, nonzero where defects may lie; a recipe that does not look for the foreground paints
+                anywhere.
+            numbers: of the samples.
+        """
         if self._batches is not None:
-            images = images.to(self._batches.device)
-            painted, masks, maps, _ = self._batches(images, indices=numbers.to(self._batches.device))
+            device = self._batches.device
+            images = images.to(device)
+            roi = regions.to(device) if self._somewhere else None
+            painted, masks, maps, _ = self._batches(images, indices=numbers.to(device), roi=roi)
         else:
-            painted, masks, maps = self._one_by_one(images, numbers)
+            painted, masks, maps = self._one_by_one(images, regions, numbers)
         return Painted(_scaled(images), _scaled(painted), (masks > 0).float()[:, None], maps[:, None])
 
-    def _one_by_one(self, images: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _one_by_one(self, images: Tensor, regions: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         assert self._plain is not None
         samples = [
-            self._plain(np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()), index=int(number))
-            for image, number in zip(images, numbers.tolist(), strict=True)
+            self._plain(
+                np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()),
+                index=int(number),
+                roi=region.cpu().numpy() if self._somewhere else None,
+            )
+            for image, region, number in zip(images, regions, numbers.tolist(), strict=True)
         ]
         painted, masks, maps = (
             torch.from_numpy(np.stack(arrays)).to(images.device)
@@ -98,8 +112,6 @@ class Stream:
 
 def _why_one_by_one(recipe: Recipe) -> str | None:
     """Why a recipe cannot be painted in batches, or None."""
-    if recipe.foreground.method != "none":
-        return f"recipe {recipe.name!r} looks for the foreground of each picture"
     try:
         check_supported(recipe)
     except RecipeError as error:

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from defectsynth.errors import DefectSynthError, InputError
 from lkad_models.data import EpochNumbers, NormalPictures, TrainingSamples, held_out, normal_files
+from lkad_models.deep_features import BackboneFeatures
 from lkad_models.detector import LKAD, LKADConfig
 from lkad_models.losses import Losses, LossWeights, defect_map_loss, feature_loss, reconstruction_loss
 from lkad_models.painter import Painter, Protocol
@@ -47,6 +48,7 @@ class TrainingConfig(BaseModel):
         recipe: a preset or a file.
         textures, defects, masks: what the recipe draws from; defects of one product or of many, see ``painter.Painter``.
         model: the detector.
+        backbone_weights: of the detector's backbone, if it has one; None for those that ``timm`` downloads.
         schedule: ``paper``: Adam, 1e-4, a tenth after 400 and a hundredth after 600 of 700 epochs of all pictures;
             ``fast``: one cycle up to ``learning_rate`` and down to nothing (chosen).
         learning_rate: None for 1e-4 (``paper``, stated) or 2e-3 (``fast``, chosen).
@@ -72,6 +74,7 @@ class TrainingConfig(BaseModel):
     masks: Path | None = None
     settings: tuple[str, ...] = ()
     model: LKADConfig = Field(default_factory=LKADConfig)
+    backbone_weights: Path | None = None
     schedule: Literal["fast", "paper"] = "fast"
     learning_rate: float | None = Field(default=None, gt=0.0)
     max_steps: int = Field(default=20_000, ge=1)
@@ -99,10 +102,13 @@ class Pictures(L.LightningDataModule):
         self._config = config
         size = (config.model.image_size, config.model.image_size)
         files, kept = held_out(normal_files(config.data), config.held_out, config.seed)
-        self.learned = NormalPictures(files, size, config.model.channels)
-        self.kept = NormalPictures(kept, size, config.model.channels)
+        foreground = painter_of(config).foreground
+        self.learned = NormalPictures(files, size, config.model.channels, foreground)
+        self.kept = NormalPictures(kept, size, config.model.channels, foreground)
+        for pictures in (self.learned, self.kept):
+            pictures.check_regions()
 
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor, int]]:
         """One epoch; Lightning asks for another one after each."""
         assert self.trainer is not None
         samples = TrainingSamples(self.learned, self._config.seed, rotation=self._config.rotation)
@@ -115,7 +121,7 @@ class Pictures(L.LightningDataModule):
         )
         return DataLoader(samples, batch_sampler=numbers)
 
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor, int]]:
         """Every held-out picture twice: as it is or painted, as the recipe draws it."""
         samples = TrainingSamples(self.kept, self._config.seed, rotation=0.0)
         numbers = range(max(2 * len(self.kept), 16))
@@ -146,7 +152,7 @@ class Learner(L.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], number: int) -> Tensor:
         """The loss of one batch."""
         painted = self._painted("training", *batch)
         losses = self._losses(painted)
@@ -163,7 +169,7 @@ class Learner(L.LightningModule):
         """The twin follows the encoder."""
         self.model.after_step()
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], number: int) -> None:
+    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], number: int) -> None:
         """Maps of held-out pictures, painted or not."""
         painted = self._painted("validation", *batch)
         found = self.model(_channels_last(painted.images))
@@ -180,11 +186,11 @@ class Learner(L.LightningModule):
         self._validated.clear()
         self.log("val/image_auroc", binary_auroc(scores, labels.long()), prog_bar=True)
 
-    def _painted(self, purpose: str, images: Tensor, numbers: Tensor) -> Painted:
+    def _painted(self, purpose: str, images: Tensor, regions: Tensor, numbers: Tensor) -> Painted:
         if purpose not in self._streams:
             seed = self.config.seed + (VALIDATION_SEED if purpose == "validation" else 0)
             self._streams[purpose] = painter_of(self.config).stream(seed, self.device)
-        return self._streams[purpose](images, numbers)
+        return self._streams[purpose](images, regions, numbers)
 
     def _losses(self, painted: Painted) -> Losses:
         found = self.model.repair(_channels_last(painted.images))
@@ -258,6 +264,8 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     L.seed_everything(config.seed % 2**32, verbose=False)
     pictures = Pictures(config)
     learner = Learner(config, len(pictures.learned))
+    if checkpoint is None and isinstance(learner.model.features, BackboneFeatures):
+        learner.model.features.load_pretrained(config.backbone_weights)
     trainer = _trainer(config, len(pictures.learned))
     interrupted = False
     try:

@@ -85,7 +85,7 @@ ProtocolOption = Annotated[
 ]
 Size = Annotated[SizeChoice, typer.Option(help="Of the networks.")]
 ImageSize = Annotated[int | None, typer.Option(min=32, help="Side in pixels; 128 for tiny, else 256.")]
-Channels = Annotated[int, typer.Option(min=1, help="Of the pictures.")]
+Channels = Annotated[int | None, typer.Option(min=1, help="Of the pictures; if not given, 1 where they are grey, else 3.")]
 Schedule = Annotated[ScheduleChoice, typer.Option(help="One cycle of --max-steps, or 700 epochs.")]
 MaxSteps = Annotated[int, typer.Option(min=1, help="Of the schedule `fast`.")]
 MaxTime = Annotated[float | None, typer.Option("--max-time", help="Minutes after which `fast` has ended.")]
@@ -120,7 +120,7 @@ def train(
     protocol: ProtocolOption = ProtocolChoice.honest,
     size: Size = SizeChoice.base,
     image_size: ImageSize = None,
-    channels: Channels = 3,
+    channels: Channels = None,
     schedule: Schedule = ScheduleChoice.fast,
     max_steps: MaxSteps = 20_000,
     max_minutes: MaxTime = None,
@@ -131,6 +131,10 @@ def train(
         SyncChoice, typer.Option(help="How the deep features follow the reconstruction.")
     ] = SyncChoice.copy,
     features: Annotated[bool, typer.Option(help="Whether deep features are compared.")] = True,
+    backbone: Annotated[
+        str | None, typer.Option(help="A pretrained network of timm whose features are compared instead, by name.")
+    ] = None,
+    backbone_weights: Annotated[Path | None, typer.Option(help="A file of its weights; else they are downloaded.")] = None,
     precision: Precision = PrecisionChoice.single,
     accelerator: Accelerator = AcceleratorChoice.auto,
     devices: Devices = 1,
@@ -140,6 +144,7 @@ def train(
     demo: Annotated[bool, typer.Option("--demo", help="A built-in product, tiny, in minutes; data in OUT/demo.")] = False,
 ) -> None:
     """Train a detector on normal pictures, with defects painted into them."""
+    from lkad_models.data import channels_of, normal_files
     from lkad_models.demo import DEMO_MINUTES, demo_data
     from lkad_models.training import train as run
 
@@ -149,10 +154,11 @@ def train(
         raise InputError("no data: give --data FOLDER in the MVTec AD layout, or --demo for a built-in product")
     model = {
         "size": size.value,
-        "channels": channels,
+        "channels": channels or channels_of(normal_files(data)),
         "image_size": image_size or _OWN_SIZE[size.value],
         "features": features,
         "feature_sync": feature_sync.value,
+        "backbone": backbone,
     }
     values = {
         "data": data,
@@ -165,6 +171,7 @@ def train(
         "exclude": exclude or [],
         "protocol": protocol.value,
         "model": model,
+        "backbone_weights": backbone_weights,
         "schedule": schedule.value,
         "max_steps": max_steps,
         "max_minutes": max_minutes,
@@ -192,7 +199,7 @@ def ablate(
     protocol: ProtocolOption = ProtocolChoice.honest,
     size: Size = SizeChoice.base,
     image_size: ImageSize = None,
-    channels: Channels = 3,
+    channels: Channels = None,
     schedule: Schedule = ScheduleChoice.fast,
     max_steps: MaxSteps = 20_000,
     max_minutes: Annotated[float | None, typer.Option("--max-time", help="Minutes of each row.")] = None,
@@ -207,6 +214,7 @@ def ablate(
     """The eight rows of the paper's ablation under one budget, beside the paper's figures; done rows are not done again."""
     from lkad_models.ablation import Row, ablation_table
     from lkad_models.ablation import ablate as run
+    from lkad_models.data import channels_of, normal_files
 
     def begun(number: int, row: Row) -> None:
         typer.echo(f"row {number}: {row.recipe}, features {row.training or 'none'}, large kernel {row.large_kernel}", err=True)
@@ -218,7 +226,11 @@ def ablate(
         "defects": defects,
         "exclude": exclude or [],
         "protocol": protocol.value,
-        "model": {"size": size.value, "channels": channels, "image_size": image_size or _OWN_SIZE[size.value]},
+        "model": {
+            "size": size.value,
+            "channels": channels or channels_of(normal_files(data)),
+            "image_size": image_size or _OWN_SIZE[size.value],
+        },
         "schedule": schedule.value,
         "max_steps": max_steps,
         "max_minutes": max_minutes,

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from defectsynth.errors import InputError
 from lkad_models import LKAD, LKADConfig
-from lkad_models.deep_features import TwinFeatures
+from lkad_models.deep_features import BackboneFeatures, TwinFeatures
 from lkad_models.large_kernel import LargeKernelConv, capped_kernel
 from lkad_models.losses import Losses, LossWeights, defect_map_loss, feature_loss, focal_loss, reconstruction_loss, ssim
 from lkad_models.reconstruction import ReconstructionEncoder
@@ -203,6 +204,44 @@ def test_a_twin_that_is_copied_has_the_encoders_statistics():
     with torch.no_grad():
         for own, other in zip(twin(x), encoder.eval()(x), strict=True):
             assert torch.equal(own, other)
+
+
+BACKBONE = "tf_mobilenetv3_small_minimal_100"
+
+
+def test_a_backbone_is_what_its_file_holds_and_stays_so(tmp_path):
+    import timm
+
+    torch.manual_seed(0)
+    whole = timm.create_model(BACKBONE, pretrained=False)
+    torch.save(whole.state_dict(), tmp_path / "weights.pth")
+    model = LKAD(LKADConfig(size="tiny", image_size=64, backbone=BACKBONE))
+    assert isinstance(model.features, BackboneFeatures)
+    model.features.load_pretrained(tmp_path / "weights.pth")
+    kept = {name: value.clone() for name, value in model.features.state_dict().items()}
+    x = torch.rand(2, 3, 64, 64, generator=seeded())
+    for own, other in zip(model.features(x), whole.eval().forward_intermediates((x - 0.5) / 0.5)[1][1:4], strict=True):
+        assert torch.allclose(own, other, atol=1e-5)
+    found = model.train().repair(x)
+    (feature_loss(found.features, model.features_of(x)) + found.logits.mean()).backward()
+    model.after_step()
+    assert all(torch.equal(value, kept[name]) for name, value in model.features.state_dict().items())
+    assert all(one.grad is None for one in model.features.parameters())
+    assert all(one.grad is not None and one.grad.abs().sum() > 0 for one in model.reconstruction.last.parameters())
+    assert model.eval()(torch.rand(1, 3, 50, 70)).anomaly_map.shape == (1, 50, 70)
+
+
+def test_a_backbone_that_cannot_be_used_says_why(tmp_path):
+    features = BackboneFeatures(BACKBONE)
+    (tmp_path / "text.pth").write_text("not weights")
+    torch.save({"conv_stem.weight": torch.zeros(1)}, tmp_path / "other.pth")
+    for name, said in (("text.pth", "cannot be read"), ("none.pth", "cannot be read"), ("other.pth", "do not fit")):
+        with pytest.raises(InputError, match=said):
+            features.load_pretrained(tmp_path / name)
+    with pytest.raises(InputError, match="none of timm's networks"):
+        BackboneFeatures("nothing")
+    with pytest.raises(ValueError, match="1 or 3 channels, not 5"):
+        LKADConfig(backbone=BACKBONE, channels=5)
 
 
 # --- losses and scores --------------------------------------------------------------------------------------------------

@@ -10,10 +10,11 @@ import torch
 from conftest import picture
 
 from defectsynth import load_recipe
-from defectsynth.errors import InputError, SourceError
+from defectsynth.errors import InputError, RegionError, SourceError
 from defectsynth.files import write_image
 from lkad_models import LKADConfig
-from lkad_models.data import EpochNumbers, NormalPictures, TrainingSamples, held_out, normal_files
+from lkad_models.data import EpochNumbers, NormalPictures, TrainingSamples, channels_of, held_out, normal_files
+from lkad_models.painter import Painter
 from lkad_models.run import CONFIG, WEIGHTS, load_model, save_run
 from lkad_models.stream import Stream
 from lkad_models.training import Learner, TrainingConfig, TrainingError, one_cycle, paper_steps, train
@@ -81,7 +82,8 @@ def test_every_picture_comes_once_in_each_turn_and_a_number_always_shows_the_sam
         assert len(shown) == 8
     turned = TrainingSamples(pictures, 3, share_turned=1.0)
     for number in (0, 5, 31):
-        image, own = turned[number]
+        image, region, own = turned[number]
+        assert region.shape == (24, 32) and bool(region.all())
         assert (own, image.shape, image.dtype) == (number, (3, 24, 32), torch.uint8)
         assert torch.equal(image, turned[number][0])
         assert not torch.equal(image, samples[number][0])
@@ -89,23 +91,71 @@ def test_every_picture_comes_once_in_each_turn_and_a_number_always_shows_the_sam
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_pictures_get_the_channels_that_are_asked_for(data, channels):
-    image, _ = TrainingSamples(NormalPictures(normal_files(data), (16, 16), channels), 0, share_turned=1.0)[1]
+    image, region, _ = TrainingSamples(NormalPictures(normal_files(data), (16, 16), channels), 0, share_turned=1.0)[1]
     assert image.shape == (channels, 16, 16)
+    assert region.shape == (16, 16)
+
+
+def test_grey_pictures_are_known_as_such_however_they_are_kept(tmp_path):
+    grey, colours = picture((20, 20, 1)), picture((20, 20, 3))
+    files = [tmp_path / name for name in ("one.png", "three.png", "alpha.png", "colours.png")]
+    for file, image in zip(
+        files, (grey[:, :, 0], np.repeat(grey, 3, 2), np.concatenate([np.repeat(grey, 3, 2), grey], 2), colours), strict=True
+    ):
+        write_image(file, image)
+    assert channels_of(files[:3]) == 1
+    assert channels_of(files) == 3
+
+
+def test_defects_lie_on_the_part_even_where_its_picture_is_turned(tmp_path):
+    for number in range(4):
+        image = np.full((96, 96, 3), 240, np.uint8)
+        image[30:66, 38 - number : 60] = (60, 70, 80)
+        write_image(tmp_path / f"{number}.png", image)
+    recipe = load_recipe("scratch")
+    pictures = NormalPictures(sorted(tmp_path.iterdir()), (96, 96), 3, recipe.foreground)
+    pictures.check_regions()
+    samples = TrainingSamples(pictures, 0, share_turned=1.0)
+    stream = Stream(recipe, seed=2)
+    images, regions, numbers = (
+        torch.stack([torch.as_tensor(one) for one in part]) for part in zip(*map(samples.__getitem__, range(6)), strict=True)
+    )
+    dark = images.float().mean(1) < 150
+    assert (dark == (regions > 0)).float().mean() > 0.97
+    painted = stream(images, regions, numbers)
+    assert painted.masks.flatten(1).amax(1).all()
+    assert torch.equal((painted.masks[:, 0] > 0) & (regions == 0), torch.zeros_like(regions, dtype=torch.bool))
+
+
+def test_pictures_whose_foreground_is_not_certain_are_named_before_training(tmp_path, data):
+    config = config_of(data, tmp_path / "run", recipe="scratch", settings=("foreground.min_confidence=1.0",))
+    with pytest.raises(RegionError, match=r"of 6 normal pictures is not certain \(.*1 more\).*fallback=whole_picture"):
+        train(config)
+
+
+def test_half_of_what_is_learned_from_is_good_even_where_a_recipe_paints_everything():
+    recipe = load_recipe("scratch")
+    assert recipe.normal_fraction == 0.0
+    painter = Painter("scratch")
+    images, regions = torch.full((64, 3, 32, 32), 128, dtype=torch.uint8), torch.full((64, 32, 32), 255, dtype=torch.uint8)
+    painted = painter.stream(0, "cpu")(images, regions, torch.arange(64))
+    assert 16 <= int(painted.masks.flatten(1).amax(1).sum()) <= 48
 
 
 @pytest.mark.parametrize("recipe", ["draem-code", "industrial"])
 def test_the_stream_changes_nothing_outside_its_masks(data, recipe):
     stream = Stream(load_recipe(recipe), textures="builtin:rust", seed=2)
-    assert ("in batches" in stream.painter) == (recipe == "draem-code")
+    assert stream.painter.startswith("in batches") == (recipe == "draem-code")
     samples = TrainingSamples(NormalPictures(normal_files(data), (64, 64), 3), 0)
     images, numbers = torch.stack([samples[number][0] for number in range(6)]), torch.arange(6)
-    painted = stream(images, numbers)
+    regions = torch.full((6, 64, 64), 255, dtype=torch.uint8)
+    painted = stream(images, regions, numbers)
     assert torch.equal(painted.normal, images.float() / 255)
     outside = (painted.masks == 0).expand_as(painted.images)
     assert torch.equal(painted.images[outside], painted.normal[outside])
     assert painted.masks.any()
     assert torch.equal(painted.defect_maps > 0, painted.masks > 0)
-    again = stream(images[3:], numbers[3:])
+    again = stream(images[3:], regions[3:], numbers[3:])
     assert torch.equal(again.images, painted.images[3:])
 
 
