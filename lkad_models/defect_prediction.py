@@ -6,6 +6,7 @@ their deep features differ), where, and the decoder's layers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -16,6 +17,9 @@ from lkad_models.large_kernel import KERNELS, SMALL_KERNEL, LargeKernelEncoder, 
 
 __all__ = ["DefectPredictionNetwork"]
 
+_EXPECTED = 0.01
+"""The map before anything is learned, as the share of defective pixels is small (Lin et al. 2017, *Focal Loss*)."""
+
 
 class DefectPredictionNetwork(nn.Module):
     """Picture and reconstruction, ``(B, C, H, W)`` each, H and W multiples of 32, to the logits of a map ``(B, 1, H, W)``.
@@ -23,7 +27,7 @@ class DefectPredictionNetwork(nn.Module):
     Args:
         channels: C.
         widths, depths, kernels, image_size, small_kernel: of the encoder, see ``LargeKernelEncoder``.
-        feature_widths: channels of the feature differences that it is given besides, one number a level; none for none.
+        feature_widths: channels of each map of deep features that it is given besides; none for none.
     """
 
     def __init__(
@@ -49,13 +53,15 @@ class DefectPredictionNetwork(nn.Module):
         )
         self.refine = nn.ModuleList(conv_block(skip, skip) for skip in reversed(self.encoder.channels[:-1]))
         self.last = nn.Conv2d(self.encoder.channels[0], 1, 1)
+        assert self.last.bias is not None
+        nn.init.constant_(self.last.bias, math.log(_EXPECTED / (1.0 - _EXPECTED)))
 
     def forward(self, image: Tensor, reconstruction: Tensor, differences: Sequence[Tensor] = ()) -> Tensor:
         """``(B, 1, H, W)`` logits.
 
         Args:
             image, reconstruction: in [0, 1].
-            differences: by level, ``(B, feature_widths[i], h, w)`` of any size.
+            differences: of deep features, or those of the picture: ``(B, feature_widths[i], h, w)`` of any size.
         """
         extra = self._extra(differences, image) if len(self.differences) else None
         maps = self.encoder(torch.cat([image, reconstruction], dim=1), extra)

@@ -61,6 +61,8 @@ class LKADConfig(BaseModel):
         backbone: a pretrained network of ``timm`` whose features are compared in place of the twin's, by name; it takes
             pictures of 1 or 3 channels.
         feature_differences: whether the defect prediction network is given how much the features differ.
+        picture_features: whether it is given those of the picture as well; what a pretrained backbone sees in it says more than
+            a reconstruction that has just begun to learn.
         score: from map to number.
     """
 
@@ -76,6 +78,7 @@ class LKADConfig(BaseModel):
     feature_sync: FeatureSync = "copy"
     backbone: str | None = None
     feature_differences: bool = True
+    picture_features: bool = False
     score: ScoreMethod = "max"
 
     @model_validator(mode="after")
@@ -135,7 +138,7 @@ class LKAD(nn.Module):
             reconstruction_widths(widths.reconstruction, self.config.image_size, self.config.reconstruction_map),
         )
         self.features = self._deep_features()
-        given = self.features.widths if self.features is not None and self.config.feature_differences else ()
+        given = self.features.widths * self._shown if self.features is not None else ()
         self.prediction = DefectPredictionNetwork(
             self.config.channels,
             widths.prediction,
@@ -158,8 +161,7 @@ class LKAD(nn.Module):
         padded = F.pad(images, [0, -width % _STRIDE, 0, -height % _STRIDE], mode="replicate")
         reconstruction = self.reconstruction(padded)
         own = self.features(reconstruction) if self.features is not None else []
-        differences = self._differences(padded, own) if self.config.feature_differences and self.features is not None else []
-        logits = self.prediction(padded, reconstruction, differences)
+        logits = self.prediction(padded, reconstruction, self._compared(padded, own))
         return Repaired(reconstruction[:, :, :height, :width], logits[:, :, :height, :width], own)
 
     def features_of(self, images: Tensor) -> list[Tensor]:
@@ -189,7 +191,15 @@ class LKAD(nn.Module):
             return BackboneFeatures(self.config.backbone)
         return TwinFeatures(self.reconstruction.encoder, self.config.feature_sync)
 
-    def _differences(self, images: Tensor, own: list[Tensor]) -> list[Tensor]:
-        assert self.features is not None
+    @property
+    def _shown(self) -> int:
+        """How many sets of deep features the prediction is given."""
+        return int(self.config.feature_differences) + int(self.config.picture_features)
+
+    def _compared(self, images: Tensor, own: list[Tensor]) -> list[Tensor]:
+        """What the prediction is given of deep features, level by level: differences, then those of the pictures."""
+        if self.features is None or not self._shown:
+            return []
         of_images = self.features(images)
-        return [(first - second).abs() for first, second in zip(of_images, own, strict=True)]
+        differences = [(first - second).abs() for first, second in zip(of_images, own, strict=True)]
+        return [*(differences if self.config.feature_differences else []), *(of_images if self.config.picture_features else [])]

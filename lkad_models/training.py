@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import warnings
 from pathlib import Path
 from time import monotonic
@@ -27,7 +28,7 @@ from lkad_models.run import save_run
 from lkad_models.sheets import save_sheet
 from lkad_models.stream import Painted, Stream
 
-__all__ = ["TrainingConfig", "TrainingError", "train"]
+__all__ = ["TrainingConfig", "TrainingError", "is_first_process", "train"]
 
 VALIDATION_SEED = 2**63
 """Added to the seed for what is painted into held-out pictures: no sample of training has it."""
@@ -173,7 +174,7 @@ class Learner(L.LightningModule):
         """Maps of held-out pictures, painted or not."""
         painted = self._painted("validation", *batch)
         found = self.model(_channels_last(painted.images))
-        self.log_dict({f"val/{name}": term for name, term in self._losses(painted)._asdict().items()})
+        self.log_dict({f"val/{name}": term for name, term in self._losses(painted)._asdict().items()}, sync_dist=True)
         self._validated.append((found.image_score.cpu(), painted.masks.flatten(1).amax(1).cpu()))
         if number == 0 and self.trainer.is_global_zero and not self.trainer.sanity_checking:
             save_sheet(self.config.out / "sheets" / f"step_{self.global_step:06d}.png", painted, found)
@@ -184,7 +185,7 @@ class Learner(L.LightningModule):
 
         scores, labels = (torch.cat(parts) for parts in zip(*self._validated, strict=True))
         self._validated.clear()
-        self.log("val/image_auroc", binary_auroc(scores, labels.long()), prog_bar=True)
+        self.log("val/image_auroc", binary_auroc(scores, labels.long()), prog_bar=True, sync_dist=True)
 
     def _painted(self, purpose: str, images: Tensor, regions: Tensor, numbers: Tensor) -> Painted:
         if purpose not in self._streams:
@@ -289,6 +290,11 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
 def painter_of(config: TrainingConfig) -> Painter:
     """What paints the samples of a run."""
     return Painter.of_training(config.model_dump(mode="json", exclude={"model"}))
+
+
+def is_first_process() -> bool:
+    """Whether this is the only process, or the first of those that train together."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"  # set by Lightning in every process that it starts
 
 
 def one_cycle(share: float, *, warm_up: float = 0.1) -> float:

@@ -146,6 +146,7 @@ def train(
     """Train a detector on normal pictures, with defects painted into them."""
     from lkad_models.data import channels_of, normal_files
     from lkad_models.demo import DEMO_MINUTES, demo_data
+    from lkad_models.training import is_first_process
     from lkad_models.training import train as run
 
     if demo:
@@ -186,7 +187,8 @@ def train(
     config = _config(values, options)
     with _interruptible(out):
         run(config, resume=resume)
-    typer.echo(f"{out}: `lkad eval {out} --data {data}`")
+    if is_first_process():
+        typer.echo(f"{out}: `lkad eval {out} --data {data}`")
 
 
 def ablate(
@@ -206,7 +208,6 @@ def ablate(
     batch_size: BatchSize = 8,
     precision: Precision = PrecisionChoice.single,
     accelerator: Accelerator = AcceleratorChoice.auto,
-    devices: Devices = 1,
     seed: Seed = 0,
     options: Options = None,
     as_json: AsJson = False,
@@ -237,7 +238,6 @@ def ablate(
         "batch_size": batch_size,
         "precision": precision.value,
         "accelerator": accelerator.value,
-        "devices": devices,
         "seed": seed,
     }
     config = _config(values, options)
