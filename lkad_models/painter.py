@@ -97,20 +97,20 @@ class Painter:
     def learned(self) -> tuple[str, ...]:
         """The first digits of the content hash of every real defect that is drawn from, so that an evaluation knows them.
 
+        Everything that is drawn from is opened for it: what is wrong with it is said before anything is trained.
+
         Raises:
-            LeakageError: one is in the test set, and the protocol is ``honest``.
+            InputError: something is missing, or cannot be used.
+            LeakageError: a defect is in the test set, and the protocol is ``honest``; or a source is in an excluded folder.
         """
-        recipe = self._recipe()
-        bank = self._bank(recipe)
-        if bank is None:
-            return ()
         try:
-            AnomalySynthesizer(recipe, textures=self.textures, masks=self.masks, **self._guarded(recipe))
+            banks = self.synthesizer(0).banks
         except LeakageError as error:
-            raise LeakageError(
-                f"{error}; or say --protocol leaky, and every result is marked so" if self.protocol == "honest" else str(error)
-            ) from None
-        return tuple(sorted({bank.hash_of(name)[:HASH_DIGITS] for name in bank.names}))
+            way_out = "; or say --protocol leaky, and every result is marked so" if self.protocol == "honest" else ""
+            raise LeakageError(f"{error}{way_out}") from None
+        if banks.defects is None:
+            return ()
+        return tuple(sorted({banks.defects.hash_of(name)[:HASH_DIGITS] for name in banks.defects.names}))
 
     def _recipe(self) -> Recipe:
         return load_recipe(self.recipe).with_settings(list(self.settings))

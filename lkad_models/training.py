@@ -69,7 +69,7 @@ class TrainingConfig(BaseModel):
 
     data: Path
     out: Path
-    recipe: str = "industrial"
+    recipe: str = "draem-code"
     textures: str | None = None
     defects: Path | None = None
     masks: Path | None = None
@@ -260,6 +260,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # what devices there are not, and an advertisement
     checkpoint = _checkpoint(config.out, resume)
+    _check_devices(config)
     config.out.mkdir(parents=True, exist_ok=True)
     learned = painter_of(config).learned()
     L.seed_everything(config.seed % 2**32, verbose=False)
@@ -336,6 +337,15 @@ def _trainer(config: TrainingConfig, pictures: int) -> L.Trainer:
         enable_progress_bar=config.progress,
         enable_model_summary=False,
     )
+
+
+def _check_devices(config: TrainingConfig) -> None:
+    """Raises ``InputError`` where what is to be trained on is not there."""
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if config.accelerator == "cuda" and found < config.devices:
+        raise InputError(
+            f"{config.devices} GPUs are asked for and {found} are there: give --accelerator cpu, or fewer --devices"
+        )
 
 
 def _checkpoint(out: Path, resume: bool) -> Path | None:

@@ -231,6 +231,25 @@ def test_a_backbone_is_what_its_file_holds_and_stays_so(tmp_path):
     assert model.eval()(torch.rand(1, 3, 50, 70)).anomaly_map.shape == (1, 50, 70)
 
 
+def test_the_prediction_may_be_given_what_a_backbone_sees_in_the_picture():
+    given = {"size": "tiny", "image_size": 32, "backbone": BACKBONE}
+    x = torch.rand(1, 1, 32, 32, generator=seeded())
+    widths = {}
+    for differences in (False, True):
+        for pictures in (False, True):
+            config = LKADConfig(**given, channels=1, feature_differences=differences, picture_features=pictures)
+            model = LKAD(config).eval()
+            widths[differences, pictures] = sum(layer.in_channels for layer in model.prediction.differences)
+            assert model(x).anomaly_map.shape == (1, 32, 32)
+    assert widths[False, False] == 0
+    assert 0 < widths[True, False] == widths[False, True] == widths[True, True] / 2
+
+
+def test_before_anything_is_learned_little_is_expected():
+    model = LKAD(LKADConfig(size="tiny", image_size=32)).eval()
+    assert model(torch.rand(4, 3, 32, 32, generator=seeded())).anomaly_map.mean().item() < 0.05
+
+
 def test_a_backbone_that_cannot_be_used_says_why(tmp_path):
     features = BackboneFeatures(BACKBONE)
     (tmp_path / "text.pth").write_text("not weights")

@@ -10,7 +10,7 @@ import torch
 from conftest import picture
 
 from defectsynth import load_recipe
-from defectsynth.errors import InputError, RegionError, SourceError
+from defectsynth.errors import DefectSynthError, InputError, RegionError, SourceError
 from defectsynth.files import write_image
 from lkad_models import LKADConfig
 from lkad_models.data import EpochNumbers, NormalPictures, TrainingSamples, channels_of, held_out, normal_files
@@ -235,6 +235,19 @@ def test_data_that_cannot_be_learned_from(data, tmp_path):
         train(config_of(tmp_path, tmp_path / "run"))
     with pytest.raises(SourceError, match="nowhere"):
         train(config_of(data, tmp_path / "run", textures=str(tmp_path / "nowhere")))
+
+
+def test_what_is_not_there_is_said_before_training(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for changes, said in (
+        ({"accelerator": "cuda"}, "1 GPUs are asked for and 0 are there"),
+        ({"textures": "/nowhere"}, "texture folder '/nowhere' does not exist"),
+        ({"recipe": "peng2024"}, "draws from defects and none were given"),
+        ({"model": LKADConfig(size="tiny", image_size=32, backbone="nothing")}, "none of timm's networks"),
+    ):
+        with pytest.raises(DefectSynthError, match=said):
+            train(config_of(data, tmp_path / "run", **changes))
+        assert not list(tmp_path.rglob("*.ckpt")) and not list(tmp_path.rglob("metrics.csv"))
 
 
 def test_the_schedules():
