@@ -1,60 +1,138 @@
-"""Depthwise convolution with a large kernel on the CPU: torch's own gradients against those by Fourier transforms.
+"""Depthwise convolution with large kernels: every way, size and direction; what ``auto`` chooses from.
 
-    python benchmarks/depthwise.py [--threads 2]
+    python benchmarks/depthwise.py [--threads 2] [--device cpu] [--dtype float32] [--write] [--json out.json]
 
-Milliseconds of one pass forward and backward, and of the forward pass alone, median of several; both in ``channels_last``.
+Milliseconds of one direction alone, the median of several; ``as given`` is torch's own with channels first, which is what
+``nn.Conv2d`` does by default. GFLOP/s counts two operations for each tap of each result, whatever way it is computed, so it is
+the speed that the result is delivered at. ``--write`` puts the rows of the device into ``lkad_models/ops/crossover.json``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from lkad_models.ops import depthwise_conv2d
+from defectsynth.files import write_bytes
+from lkad_models.ops import by_fourier, by_torch, crossover
+from lkad_models.ops.geometry import Geometry, geometry_of
 
-CASES = ((8, 24, 32, 31), (8, 48, 16, 29), (8, 24, 64, 31), (8, 48, 32, 29), (8, 96, 16, 27), (8, 96, 64, 31), (1, 24, 32, 31))
+CASES = (
+    # batch, channels, side, kernel: the stages of `tiny` at 128 and of `base` at 256 pixels, in training and for one picture
+    (8, 24, 32, 31), (8, 48, 16, 29), (8, 96, 8, 15), (8, 128, 4, 7),
+    (1, 24, 64, 31), (1, 48, 32, 29), (1, 96, 16, 27), (1, 128, 8, 13),
+    (4, 96, 64, 31), (4, 192, 32, 29), (4, 384, 16, 27), (4, 512, 8, 13),
+    (8, 64, 32, 3), (8, 64, 32, 5), (8, 64, 32, 7), (8, 64, 32, 9), (8, 64, 32, 13), (8, 64, 32, 21), (8, 64, 32, 51),
+    (1, 16, 128, 13), (1, 16, 128, 31), (1, 16, 128, 63),
+)  # fmt: skip
 
 
-def direct(x: Tensor, weight: Tensor) -> Tensor:
-    return F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=weight.shape[0])
+def plain(x: Tensor, weight: Tensor, geometry: Geometry) -> tuple[Callable[[Tensor], object], ...]:
+    """Torch's own in the layout that is given."""
+    channels = weight.shape[0]
+
+    def backward(gradient: Tensor, wanted: list[bool]) -> object:
+        return torch.ops.aten.convolution_backward(gradient, x, weight, None, *geometry, False, [0, 0], channels, wanted)
+
+    return (
+        lambda _: torch.nn.functional.conv2d(x, weight, None, *geometry, groups=channels),
+        lambda gradient: backward(gradient, [True, False, False]),
+        lambda gradient: backward(gradient, [False, True, False]),
+    )
 
 
-def milliseconds(work: Callable[[], object], rounds: int) -> float:
-    work()
-    times = []
-    for _ in range(rounds):
-        started = perf_counter()
+def ways_of(x: Tensor, weight: Tensor) -> dict[str, tuple[Callable[[Tensor], object], ...]]:
+    """Forward, gradient of the input and of the weight, by way."""
+    geometry = geometry_of(x, weight, 1, "same", 1)
+    size, kernel = (x.shape[2], x.shape[3]), (weight.shape[2], weight.shape[3])
+    modules = {"aten": by_torch, "fft": by_fourier}
+    if x.device.type == "cuda":
+        from lkad_models.ops import by_triton
+
+        modules["triton"] = by_triton
+    found = {"as given": plain(x, weight, geometry)}
+    for name, module in modules.items():
+        found[name] = (
+            lambda _, module=module: module.forward(x, weight, geometry),
+            lambda gradient, module=module: module.input_gradient(gradient, weight, size, geometry),
+            lambda gradient, module=module: module.weight_gradient(gradient, x, kernel, geometry),
+        )  # type: ignore[assignment]
+    return found
+
+
+def milliseconds(work: Callable[[], object], device: str, least: float = 0.05, most: int = 30) -> float:
+    """Of one call: the median of as many as take a twentieth of a second, three at least."""
+
+    def once() -> float:
+        begun = perf_counter()
         work()
-        times.append(1e3 * (perf_counter() - started))
-    return median(times)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return perf_counter() - begun
+
+    first = once()
+    times = [once() for _ in range(max(3, min(most, round(least / max(first, 1e-6)))))]
+    return 1e3 * median(times)
 
 
+@torch.no_grad()
 def main() -> None:
+    """Runs it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    print(f"{arguments.threads} threads, torch {torch.__version__}\n")
-    print("| batch, channels, side, kernel | forward | torch, with backward | by Fourier, with backward | times |")
-    print("|---|---:|---:|---:|---:|")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print(f"{options.device}, {options.threads} threads, {options.dtype}, torch {torch.__version__}\n")
+    print("| batch, channels, side, kernel | direction | as given | aten | fft | triton | auto | GFLOP/s | to as given |")
+    print("|---|---|---:|---:|---:|---:|---|---:|---:|")
+    rows: list[crossover.Row] = []
     for batch, channels, side, kernel in CASES:
-        x = torch.rand(batch, channels, side, side).contiguous(memory_format=torch.channels_last).requires_grad_()
-        weight, outer = torch.rand(channels, 1, kernel, kernel, requires_grad=True), torch.rand(batch, channels, side, side)
-        with torch.no_grad():
-            forward = milliseconds(lambda x=x, weight=weight: direct(x, weight), arguments.rounds)  # type: ignore[misc]
-        found = [
-            milliseconds(lambda way=way, x=x, weight=weight, outer=outer: way(x, weight).backward(outer), arguments.rounds)  # type: ignore[misc]
-            for way in (direct, depthwise_conv2d)
-        ]
-        case = f"{batch}, {channels}, {side}, {kernel}"
-        print(f"| {case} | {forward:.1f} | {found[0]:.1f} | {found[1]:.1f} | {found[0] / found[1]:.1f} |", flush=True)
+        dtype = getattr(torch, options.dtype)
+        x = torch.rand(batch, channels, side, side, dtype=dtype, device=options.device)
+        weight = torch.rand(channels, 1, kernel, kernel, dtype=dtype, device=options.device)
+        gradient = torch.rand_like(x)
+        found = ways_of(x.contiguous(memory_format=torch.channels_last), weight)
+        found["as given"] = plain(x, weight, geometry_of(x, weight, 1, "same", 1))
+        for place, direction in enumerate(("forward", "input", "weight")):
+            times = {}
+            for name, way in found.items():
+                given = gradient if name == "as given" else gradient.contiguous(memory_format=torch.channels_last)
+                times[name] = milliseconds(lambda way=way, given=given: way[place](given), options.device)  # type: ignore[misc]  # noqa: B023
+            first = times.pop("as given")
+            rows.append(crossover.Row(options.device, direction, kernel, side, batch, channels, times))  # type: ignore[arg-type]
+            best = rows[-1].fastest
+            operations = 2.0 * batch * channels * side**2 * kernel**2
+            cells = " | ".join(f"{times[name]:.2f}" if name in times else "-" for name in ("aten", "fft", "triton"))
+            print(
+                f"| {batch}, {channels}, {side}, {kernel} | {direction} | {first:.2f} | {cells} | {best} "
+                f"| {operations / times[best] / 1e6:.1f} | {first / times[best]:.1f} |",
+                flush=True,
+            )
+    if options.json is not None:
+        write_bytes(options.json, json.dumps([row._asdict() for row in rows], indent=1).encode())
+    if options.write:
+        write(rows)
+
+
+def write(rows: list[crossover.Row]) -> None:
+    """Puts the rows of one device in place of those that it had."""
+    path = Path(crossover.__file__).parent / "crossover.json"
+    kept = [row for row in (crossover.table() if path.is_file() else ()) if row.device != rows[0].device]
+    lines = [
+        json.dumps(row._replace(milliseconds={way: round(time, 3) for way, time in row.milliseconds.items()})._asdict())
+        for row in (*kept, *rows)
+    ]
+    write_bytes(path, ('{"rows": [\n' + ",\n".join(lines) + "\n]}\n").encode())
 
 
 if __name__ == "__main__":
