@@ -1,60 +1,35 @@
-"""A PyTorch dataset that paints on the fly; the same epoch gives the same samples for any number of workers.
+"""Samples that are painted on the fly for a PyTorch trainer; an epoch is the same for any number of workers.
 
-    python examples/augment_in_dataloader.py out/
-
-Sample (epoch, position) has the index ``epoch * len(dataset) + position``, so an epoch brings new defects, and no worker
-needs a seed of its own.
+python examples/augment_in_dataloader.py out/
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from defectsynth import AnomalySynthesizer
 from defectsynth.files import write_image
+from defectsynth.integrations.pytorch import SyntheticAnomalyDataset
 from defectsynth.preview import contact_sheet
-from defectsynth.sample import AnomalySample
 from defectsynth.samples import product
-
-
-class PaintedDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Normal images in memory, each painted anew in every epoch."""
-
-    def __init__(self, images: Sequence[np.ndarray[Any, Any]], synthesizer: AnomalySynthesizer) -> None:
-        self.images, self.synthesizer = images, synthesizer
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def sample(self, position: int) -> AnomalySample:
-        """The sample of this epoch."""
-        return self.synthesizer(self.images[position], index=self.epoch * len(self) + position)
-
-    def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """``(C, H, W)`` float32 image and ``(1, H, W)`` float32 defect map, both in [0, 1]."""
-        sample = self.sample(position)
-        image = torch.from_numpy(sample.image).permute(2, 0, 1).float() / 255
-        return image, torch.from_numpy(sample.defect_map)[None]
 
 
 def main(out: Path, count: int = 6, epochs: int = 2, workers: int = 0) -> list[torch.Tensor]:
     """Runs some epochs, writes a contact sheet of the last one, and returns the mean defect map of every batch."""
     images = [product("plate", index, (128, 128)).image for index in range(count)]
-    dataset = PaintedDataset(images, AnomalySynthesizer("industrial", seed=1))
+    dataset = SyntheticAnomalyDataset(images, AnomalySynthesizer("industrial", seed=1))
+    loader = DataLoader(dataset, batch_size=3, num_workers=workers, persistent_workers=workers > 0)
     means = []
     for epoch in range(epochs):
-        dataset.epoch = epoch  # before the loader starts its workers, which copy the dataset
-        for batch, defect_maps in DataLoader(dataset, batch_size=3, shuffle=False, num_workers=workers):
-            means.append(defect_maps.mean())
-            print(f"epoch {epoch}: images {tuple(batch.shape)}, defect maps {tuple(defect_maps.shape)}, mean {means[-1]:.4f}")
+        dataset.set_epoch(epoch)  # other defects; workers that stay alive see it too
+        for batch in loader:
+            image, defect_map = batch["image"], batch["defect_map"]
+            means.append(defect_map.mean())
+            print(f"epoch {epoch}: images {tuple(image.shape)}, defect maps {tuple(defect_map.shape)}, mean {means[-1]:.4f}")
     write_image(out / "last_epoch.png", contact_sheet([dataset.sample(position) for position in range(count)]))
     return means
 
