@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from defectsynth.site import Site
 from defectsynth.sources.base import SourceParams
 
 REAL = Path(os.environ.get("DEFECTSYNTH_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+if shutil.which("nvidia-smi") is None:  # read as Triton is imported, which any test may do first
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 DTYPES = (np.uint8, np.uint16, np.float32)
 
 settings.register_profile("default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

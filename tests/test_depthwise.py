@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when kernels are declared, so before they are imported
 
 from defectsynth.errors import InputError
 from lkad_models.ops import DepthwiseConv2d, crossover, depthwise_conv2d

@@ -34,7 +34,7 @@ FLOORS = [
     {"preview", "canvases", "statistics"},
     {"charts", "job", "pool", "ledger"},
     {"render", "verify", "scoring"},
-    {"matching"},
+    {"matching", "integrations"},
     {"cli"},
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
