@@ -32,11 +32,12 @@ from time import perf_counter, sleep, thread_time
 
 import numpy as np
 
-from defectsynth.canvases import LastCanvas
+from defectsynth.canvases import KeptCanvases
 from defectsynth.encoding import Encoding
 from defectsynth.files import read_image
+from defectsynth.formats.manifest import read_manifest
 from defectsynth.formats.mvtec import NORMAL_KIND, mask_path, write_mvtec
-from defectsynth.job import Job, Task, read_job, read_manifest
+from defectsynth.job import Job, Task, read_job
 from defectsynth.pool import run_tasks
 from defectsynth.recipe import Recipe
 
@@ -191,7 +192,7 @@ class Painter:
     """Paints and writes nothing; lives in a worker process. Its results are the processor time inside the synthesizer."""
 
     def __init__(self, job: Job, recipe: Recipe) -> None:
-        self._canvases, self._synthesizer = LastCanvas(job.open_canvases()), job.synthesizer(recipe, guard=False)
+        self._canvases, self._synthesizer = KeptCanvases(job.open_canvases()), job.synthesizer(recipe, guard=False)
 
     def __call__(self, task: Task) -> float:
         canvas = self._canvases.load(task.canvas)

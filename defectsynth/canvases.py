@@ -16,7 +16,7 @@ from defectsynth.errors import ImageError, InputError, RegionError
 from defectsynth.files import BUILTIN_PREFIX, MAX_PIXELS, list_images, read_form, read_image, read_mask
 from defectsynth.images import AnyImage, Mask, content_hash, resize_image, resize_mask, split_alpha
 
-__all__ = ["Canvas", "Canvases", "LastCanvas", "open_canvases"]
+__all__ = ["Canvas", "Canvases", "KeptCanvases", "open_canvases"]
 
 BUILTIN_COUNT = 100
 """Pictures of each built-in product: as many as a small factory folder has."""
@@ -95,19 +95,24 @@ def open_canvases(images: str, *, roi: str | None = None, size: Size | None = No
     return _Folder(Path(images), None if roi is None else Path(roi), size, max_pixels)
 
 
-class LastCanvas:
-    """Loads canvases and keeps the last one, for work that takes all pictures of one canvas in turn."""
+class KeptCanvases:
+    """Loads canvases and keeps the last one, and those before it that fit into ``cache_bytes`` with it."""
 
-    def __init__(self, canvases: Canvases) -> None:
-        self._canvases = canvases
-        self._last: Canvas | None = None
+    def __init__(self, canvases: Canvases, cache_bytes: int = 0) -> None:
+        self._canvases, self._most = canvases, cache_bytes
+        self._kept: dict[str, Canvas] = {}
 
     def load(self, name: str) -> Canvas:
         """The canvas of this name; raises what ``Canvases.load`` raises."""
-        if self._last is None or self._last.name != name:
-            self._last = None  # two large pictures are not held at a time
-            self._last = self._canvases.load(name)
-        return self._last
+        found = self._kept.pop(name, None)
+        if found is None:
+            if self._most == 0:
+                self._kept.clear()  # two large pictures are not held at a time
+            found = self._canvases.load(name)
+        self._kept[name] = found
+        while len(self._kept) > 1 and sum(canvas.image.nbytes for canvas in self._kept.values()) > self._most:
+            del self._kept[next(iter(self._kept))]
+        return found
 
 
 class _Builtin(Canvases):

@@ -1,10 +1,9 @@
-"""What a rendered dataset is made of: the job in ``render.json``, its tasks, and the lines of ``manifest.jsonl``."""
+"""What a rendered dataset is made of: the job in ``render.json``, its tasks, and what ``manifest.jsonl`` says of a sample."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from defectsynth.canvases import Canvases, open_canvases
 from defectsynth.encoding import QUALITY, Encoding, ImageFormat
 from defectsynth.errors import InputError, SourceError, StorageError
 from defectsynth.files import BUILTIN_PREFIX, MAX_PIXELS, PNG_LEVEL
+from defectsynth.formats.manifest import Line
+from defectsynth.formats.runs import encode_runs
 from defectsynth.images import AnyImage, Box
 from defectsynth.masks.control import count_pieces
 from defectsynth.plugins import missing_plugins
@@ -26,11 +27,10 @@ from defectsynth.sample import AnomalySample
 from defectsynth.spec import Spec, describe
 from defectsynth.synthesizer import AnomalySynthesizer
 
-__all__ = ["Job", "Task", "check_imports", "measured", "read_job", "read_manifest", "recipe_hash"]
+__all__ = ["Job", "Task", "check_imports", "measured", "read_job", "recipe_hash"]
 
 JOB_FILE = "render.json"
 RECIPE_FILE = "recipe.yaml"
-MANIFEST_FILE = "manifest.jsonl"
 
 
 class Job(Spec):
@@ -221,45 +221,6 @@ def _read_text(path: Path) -> str:
         ) from None
 
 
-def read_manifest(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a manifest; a last line that was cut off by a crash is left out.
-
-    Raises:
-        StorageError: the file is missing, or a line before the last is damaged.
-    """
-    seen: set[tuple[str, int]] = set()
-    for number, text in enumerate(_whole_lines(path), start=1):
-        line = _parse_line(text, f"line {number} of manifest {str(path)!r}")
-        if (line["split"], line["number"]) in seen:
-            raise StorageError(f"line {number} of manifest {str(path)!r} lists {line['file']!r} again: render again")
-        seen.add((line["split"], line["number"]))
-        yield line
-
-
-def _whole_lines(path: Path) -> Iterator[str]:
-    """The lines that have an end."""
-    try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            yield from (text for text in file if text.endswith("\n"))
-    except UnicodeDecodeError as error:
-        raise StorageError(f"manifest {str(path)!r} is not text ({error}): render again") from None
-    except OSError as error:
-        raise StorageError(f"manifest {str(path)!r} cannot be read ({error.strerror}): is this a rendered dataset?") from None
-
-
-def _parse_line(text: str, where: str) -> dict[str, Any]:
-    try:
-        line = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise StorageError(f"{where} is damaged ({error}): render again with --resume") from None
-    needed = {"file": str, "split": str, "number": int, "kind": str, "normal": str, "normal_hash": str}
-    needed |= {"plan": dict} if isinstance(line, dict) and line.get("split") == "test" else {}
-    for key, kind in needed.items():
-        if not isinstance(line, dict) or not isinstance(line.get(key), kind):
-            raise StorageError(f"{where} has no {key!r}: render again with --resume")
-    return dict(line)
-
-
 def recipe_hash(recipe: Recipe) -> str:
     """16 hexadecimal digits of ``recipe.yaml``."""
     return hashlib.sha256(recipe.to_yaml().encode()).hexdigest()[:16]
@@ -269,14 +230,20 @@ def measured(sample: AnomalySample) -> dict[str, Any]:
     """What a manifest line says of a sample.
 
     ``area`` (of the picture's), ``pixels``, ``components``, ``plan``, and ``pieces``: kind, box
-    ``[top, left, bottom, right]`` and pixels of each connected piece.
+    ``[top, left, bottom, right]`` and pixels of each connected piece; where pieces of several defects touch, so that the mask
+    does not tell them apart, also the position of each one's defect in the plan and its run lengths inside the box.
     """
     pixels, pieces = int(np.count_nonzero(sample.mask)), sample.piece_sizes()
+    found = _components(sample, pixels, pieces)
+    listed: list[Line] = [{"kind": kind, "box": list(box), "pixels": inside} for kind, box, inside in pieces]
+    if found != len(pieces):
+        for entry, piece in zip(listed, sample.pieces(), strict=True):
+            entry |= {"anomaly": piece.anomaly, "runs": encode_runs(piece.mask)["counts"]}
     return {
         "area": round(pixels / sample.mask.size, 8),
         "pixels": pixels,
-        "components": _components(sample, pixels, pieces),
-        "pieces": [{"kind": kind, "box": list(box), "pixels": inside} for kind, box, inside in pieces],
+        "components": found,
+        "pieces": listed,
         "plan": sample.plan.to_dict(),
     }
 

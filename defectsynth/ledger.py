@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from defectsynth.errors import StorageError
 from defectsynth.files import storage_error, write_parts
+from defectsynth.formats.manifest import Line
 
-__all__ = ["Entry", "Ledger", "Line"]
+__all__ = ["Entry", "Ledger"]
 
-Line = dict[str, Any]
 Key = tuple[str, int]
 
 

@@ -24,34 +24,31 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from defectsynth.canvases import Canvas, Canvases, LastCanvas
-from defectsynth.encoding import digest
+from defectsynth.canvases import Canvases
 from defectsynth.errors import DefectSynthError, ImageError, StorageError
 from defectsynth.files import BUILTIN_PREFIX, storage_error, write_bytes, write_image, write_parts
+from defectsynth.formats.manifest import MANIFEST_FILE, Line, read_manifest
 from defectsynth.formats.mvtec import NORMAL_KIND, mask_path, write_encoded
-from defectsynth.images import AnyImage, Mask
-from defectsynth.job import JOB_FILE, MANIFEST_FILE, RECIPE_FILE, Job, Task, measured, read_job, read_manifest, recipe_hash
-from defectsynth.ledger import Entry, Ledger, Line
+from defectsynth.images import AnyImage
+from defectsynth.job import JOB_FILE, RECIPE_FILE, Job, Task, read_job, recipe_hash
+from defectsynth.ledger import Entry, Ledger
+from defectsynth.making import CACHE_BYTES, Maker, OnError, unmade
 from defectsynth.plan import Plan
 from defectsynth.pool import run_tasks
 from defectsynth.preview import contact_sheet
 from defectsynth.recipe import Recipe
 from defectsynth.synthesizer import AnomalySynthesizer
 
-__all__ = ["RenderReport", "render"]
+__all__ = ["RenderReport", "refuse_overlap", "render"]
 
 PARTIAL_FILE = "manifest.partial.jsonl"
 SKIPPED_FILE = "skipped.jsonl"
 PREVIEW_FILE = "preview.png"
 PREVIEW_SAMPLES = 12
-CACHE_BYTES = 96 * 2**20
-"""Decoded pixels that each bank of a process keeps: about 500 textures of 256 x 256."""
-
-OnError = Literal["stop", "skip"]
 
 
 @dataclass(slots=True)
@@ -111,7 +108,7 @@ def render(
     started = perf_counter()
     canvases = job.open_canvases()
     job = job.model_copy(update={"canvases": canvases.fingerprint(), "recipe": recipe_hash(recipe)})
-    _refuse_overlap(out, job)
+    refuse_overlap(out, job)
     # Every error of the recipe, its banks and the leakage guard comes before anything is written.
     synthesizer = job.synthesizer(recipe, cache_bytes=CACHE_BYTES)
     _check_encoding(job, canvases)
@@ -168,52 +165,27 @@ class _Renderer:
     """Makes and writes the picture of one task; lives in a worker process."""
 
     def __init__(self, job: Job, recipe: Recipe, out: Path, on_error: OnError) -> None:
-        self._canvases = LastCanvas(job.open_canvases())
-        self._synthesizer = job.synthesizer(recipe, guard=False, cache_bytes=CACHE_BYTES)
-        self._encoding = job.encoding
-        self._plain: tuple[str, bytes] | None = None  # the last canvas as it is, encoded: many pictures stay normal
+        self._maker = Maker(job, recipe)
         self._out, self._on_error = out, on_error
 
     def __call__(self, task: Task) -> Entry | Line:
         """The entry of the picture that was written, or the error that kept it from being made."""
         try:
-            return Entry.of(self._write(task))
+            made = self._maker(task)
+            write_encoded(self._out, task.split, made.kind, f"{task.stem}{made.suffix}", made.encoded, made.mask)
+            return Entry.of(made.line)
         except StorageError:
             raise
         except DefectSynthError as error:
             if self._on_error == "stop":
                 raise
-            return {"split": task.split, "number": task.number, "normal": task.canvas, "error": str(error)}
-
-    def _write(self, task: Task) -> Line:
-        canvas = self._canvases.load(task.canvas)
-        if task.split == "train":
-            return self._write_picture(task, canvas, NORMAL_KIND, canvas.image, None)
-        sample = self._synthesizer(canvas.image, index=task.number, roi=canvas.roi)
-        mask = sample.mask if sample.is_anomalous else None
-        return self._write_picture(task, canvas, sample.plan.kind, sample.image, mask) | measured(sample)
-
-    def _write_picture(self, task: Task, canvas: Canvas, kind: str, painted: AnyImage, mask: Mask | None) -> Line:
-        image = canvas.with_alpha(painted)
-        name = f"{task.stem}{self._encoding.suffix(image)}"
-        encoded = self._encoded(canvas, image, is_normal=mask is None)
-        write_encoded(self._out, task.split, kind, name, encoded, mask)
-        line: Line = {"file": f"{task.split}/{kind}/{name}", "split": task.split, "number": task.number, "kind": kind}
-        line |= {"normal": canvas.name, "normal_hash": canvas.hash}
-        return line if self._encoding.lossless else line | {"file_hash": digest(encoded), "image_hash": digest(image)}
-
-    def _encoded(self, canvas: Canvas, image: AnyImage, is_normal: bool) -> bytes:
-        if not is_normal:
-            return self._encoding.encode(image)
-        if self._plain is None or self._plain[0] != canvas.name:
-            self._plain = canvas.name, self._encoding.encode(image)
-        return self._plain[1]
+            return unmade(task, error)
 
 
 # --- the folder -----------------------------------------------------------------------------------------------------------
 
 
-def _refuse_overlap(out: Path, job: Job) -> None:
+def refuse_overlap(out: Path, job: Job) -> None:
     """An output inside an input would become input the next time; an input inside the output could be deleted with it."""
     inputs = {"images": job.images, "roi": job.roi, "textures": job.textures, "defects": job.defects, "masks": job.masks}
     named = [(name, folder) for name, folder in inputs.items() if folder and not folder.startswith(BUILTIN_PREFIX)]

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from defectsynth.canvases import Canvas, LastCanvas
+from defectsynth.canvases import Canvas, KeptCanvases
 from defectsynth.encoding import digest
 from defectsynth.errors import DefectSynthError, ImageError
 from defectsynth.files import decode_image, read_image
+from defectsynth.formats.manifest import MANIFEST_FILE, Line, read_manifest
 from defectsynth.formats.mvtec import NORMAL_KIND, mask_path
 from defectsynth.images import AnyImage
-from defectsynth.job import MANIFEST_FILE, RECIPE_FILE, Job, measured, read_job, read_manifest, recipe_hash
-from defectsynth.ledger import Line
+from defectsynth.job import RECIPE_FILE, Job, measured, read_job, recipe_hash
 from defectsynth.plan import Plan
 from defectsynth.plugins import load_plugins
 from defectsynth.pool import run_tasks
@@ -82,7 +82,7 @@ class _Verifier:
     """Compares the files of one manifest line with what its plan paints; lives in a worker process."""
 
     def __init__(self, job: Job, recipe: Recipe, root: Path) -> None:
-        self._canvases = LastCanvas(job.open_canvases())
+        self._canvases = KeptCanvases(job.open_canvases())
         self._synthesizer = job.synthesizer(recipe, guard=False)
         self._root, self._encoding = root, job.encoding
 

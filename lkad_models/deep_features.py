@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from defectsynth.errors import InputError
-from defectsynth.scoring.extras import needed
+from defectsynth.extras import needed
 from lkad_models.reconstruction import ReconstructionEncoder
 
 __all__ = ["BackboneFeatures", "FeatureSync", "TwinFeatures"]

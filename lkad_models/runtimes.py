@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from defectsynth.errors import InputError
-from defectsynth.scoring.extras import needed
+from defectsynth.extras import needed
 from lkad_models.detector import LKAD
 from lkad_models.run import RunConfig
 from lkad_models.scoring import image_scores

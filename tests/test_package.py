@@ -20,7 +20,7 @@ ROOT = Path(defectsynth.__file__).parent
 # a room stands above all that it imports
 FLOORS = [
     {"compiled"},
-    {"errors", "affine", "rng", "noise", "images", "memory", "encoding", "files", "plugins", "spec"},
+    {"errors", "affine", "rng", "noise", "images", "memory", "encoding", "files", "plugins", "spec", "extras"},
     {"labels", "sample", "foreground", "samples"},
     {"formats"},
     {"banks"},
@@ -33,8 +33,11 @@ FLOORS = [
     {"synthesizer", "batched"},
     {"preview", "canvases", "statistics"},
     {"charts", "job", "pool", "ledger"},
-    {"render", "verify", "scoring"},
-    {"matching", "integrations"},
+    {"making", "verify", "scoring"},
+    {"render", "convert"},
+    {"matching", "integrations", "sharding"},
+    {"ray_engine"},
+    {"render_as"},
     {"cli"},
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

@@ -18,8 +18,9 @@ from conftest import picture
 
 from defectsynth.errors import ImageError, InputError, LeakageError, RegionError, SourceError, StorageError
 from defectsynth.files import read_image, write_image
+from defectsynth.formats.manifest import read_manifest
 from defectsynth.formats.mvtec import read_mvtec
-from defectsynth.job import Job, read_manifest
+from defectsynth.job import Job
 from defectsynth.recipe import load_recipe
 from defectsynth.render import render
 from defectsynth.statistics import compare, dataset_measures

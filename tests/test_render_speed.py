@@ -25,8 +25,9 @@ from defectsynth.cli import app
 from defectsynth.encoding import LOSSLESS, Encoding, digest
 from defectsynth.errors import ImageError, InputError, StorageError
 from defectsynth.files import decode_image, encode_image, read_form, read_image, write_image
+from defectsynth.formats.manifest import read_manifest
 from defectsynth.formats.mvtec import NORMAL_KIND, mask_path, read_mvtec, write_mvtec
-from defectsynth.job import Job, read_job, read_manifest
+from defectsynth.job import Job, read_job
 from defectsynth.ledger import Entry, Ledger
 from defectsynth.pool import _chunks
 from defectsynth.recipe import load_recipe

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,17 @@ console = Console()
 messages = Console(stderr=True)
 
 
+class FormatChoice(str, Enum):
+    """How a dataset lies on disk."""
+
+    mvtec = "mvtec"
+    coco = "coco"
+    yolo = "yolo"
+    imagefolder = "imagefolder"
+    webdataset = "webdataset"
+    parquet = "parquet"
+
+
 Images = Annotated[str, typer.Option(help=f"Folder of normal pictures, or builtin:<product> ({', '.join(PRODUCTS)}, all).")]
 Roi = Annotated[str | None, typer.Option(help="Folder of ROI masks named like the pictures, or one mask for all.")]
 Textures = Annotated[str | None, typer.Option(help="Folder of textures (DTD or any other), or builtin:all.")]
@@ -46,6 +58,11 @@ Size = Annotated[
 White = Annotated[int | None, typer.Option(min=1, max=65_535, help="White in 16-bit files of 10- to 14-bit cameras: 4095.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 takes every core. The bytes do not depend on it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+ShardSize = Annotated[int, typer.Option(min=1, help="Pictures of a shard (webdataset, parquet).")]
+ValFraction = Annotated[
+    float | None,
+    typer.Option(min=0, max=0.999, help="Split the labelled pictures into train and val, this share to val; yolo: 0.2."),
+]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse larger picture files.")]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated
 
 import typer
 
 from defectsynth import __version__
+from defectsynth.cli.converting import convert
 from defectsynth.cli.judging import match, score, stats
 from defectsynth.cli.painting import preview, render, verify
 from defectsynth.cli.recipes import check_recipe, list_recipes, show_recipe
@@ -23,7 +25,7 @@ app = typer.Typer(
 )
 recipes_app = typer.Typer(no_args_is_help=True, help="List, show and check recipes.")
 
-for command in (render, preview, verify, match, stats, score):
+for command in (render, preview, verify, convert, match, stats, score):
     app.command()(command)
 app.add_typer(recipes_app, name="recipes")
 recipes_app.command("list")(list_recipes)
@@ -39,7 +41,8 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 def main() -> None:
-    """The entry point: every deliberate error is one message on standard error and its own exit code."""
+    """The entry point: every deliberate error is one message on standard error and its own exit code; so is a warning."""
+    warnings.showwarning = lambda message, *_, **__: typer.secho(f"warning: {message}", fg="yellow", err=True)
     try:
         app()
     except DefectSynthError as error:

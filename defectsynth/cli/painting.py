@@ -14,6 +14,7 @@ from defectsynth.cli.base import (
     SKIPPED_EXIT,
     AsJson,
     Defects,
+    FormatChoice,
     Images,
     Imports,
     Masks,
@@ -22,8 +23,10 @@ from defectsynth.cli.base import (
     Roi,
     Seed,
     Settings,
+    ShardSize,
     Size,
     Textures,
+    ValFraction,
     White,
     Workers,
     absolute,
@@ -32,12 +35,15 @@ from defectsynth.cli.base import (
 )
 from defectsynth.errors import VerificationError
 from defectsynth.files import MAX_PIXELS, write_image
+from defectsynth.formats.shards import SHARD_FORMATS, SHARD_SIZE
 from defectsynth.job import JOB_FILE, check_imports
 from defectsynth.plugins import load_plugins
 from defectsynth.pool import available_cores
 from defectsynth.preview import contact_sheet
 from defectsynth.recipe import load_recipe
-from defectsynth.render import render as render_dataset
+from defectsynth.render import PREVIEW_FILE, SKIPPED_FILE
+from defectsynth.render_as import render_as
+from defectsynth.sharding import INDEX_FILE
 from defectsynth.verify import verify as verify_dataset
 
 __all__ = ["preview", "render", "verify"]
@@ -50,10 +56,11 @@ class OnErrorChoice(str, Enum):
     skip = "skip"
 
 
-class FormatChoice(str, Enum):
-    """How a dataset lies on disk."""
+class EngineChoice(str, Enum):
+    """Who makes the shards."""
 
-    mvtec = "mvtec"
+    local = "local"
+    ray = "ray"
 
 
 class ImageFormatChoice(str, Enum):
@@ -65,7 +72,7 @@ class ImageFormatChoice(str, Enum):
 
 
 def render(
-    out: Annotated[Path, typer.Option(help="The dataset's folder: new, or empty.")],
+    out: Annotated[str, typer.Option(help="The dataset's folder: new, or empty. Shards may go to any address: s3://...")],
     images: Images = "builtin:disc",
     roi: Roi = None,
     textures: Textures = None,
@@ -78,7 +85,7 @@ def render(
     seed: Seed = 0,
     size: Size = None,
     white: White = None,
-    format: Annotated[FormatChoice, typer.Option(help="Layout on disk.")] = FormatChoice.mvtec,
+    format: Annotated[FormatChoice, typer.Option(help="How the dataset lies on disk.")] = FormatChoice.mvtec,
     normal_fraction: Annotated[
         float | None,
         typer.Option(
@@ -100,6 +107,12 @@ def render(
     quality: Annotated[int | None, typer.Option(min=1, max=100, help="Of JPEG and WebP pictures; 95 if not given.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Folder that no anomaly source may share a picture with.")] = None,
     workers: Workers = 0,
+    shard_size: ShardSize = SHARD_SIZE,
+    val_fraction: ValFraction = None,
+    engine: Annotated[
+        EngineChoice, typer.Option(help="Who paints: processes of this machine, or Ray (webdataset and parquet).")
+    ] = EngineChoice.local,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; one of this machine alone if not given.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that began in --out.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset in --out.")] = False,
     on_error: Annotated[
@@ -110,8 +123,8 @@ def render(
 ) -> None:
     """Render a labelled dataset of defects from photographs of good parts."""
     modules = load_plugins(imports or [])
-    if resume and (out / JOB_FILE).is_file():
-        check_imports(out, modules)
+    if resume and format is FormatChoice.mvtec and (Path(out) / JOB_FILE).is_file():
+        check_imports(Path(out), modules)
     chosen = load_recipe(recipe)
     if normal_fraction is not None or chosen.normal_fraction == 0:
         chosen = chosen.model_copy(update={"normal_fraction": DATASET_NORMALS if normal_fraction is None else normal_fraction})
@@ -121,11 +134,16 @@ def render(
         image_format.value, png_level, quality,
     )  # fmt: skip
     with progress_bar("rendering") as report:
-        result = render_dataset(
+        result = render_as(
             job,
             chosen,
             out,
+            format.value,
             workers=workers or available_cores(),
+            engine=engine.value,
+            address=address,
+            shard_size=shard_size,
+            val_fraction=val_fraction,
             resume=resume,
             overwrite=overwrite,
             on_error=on_error.value,
@@ -137,9 +155,11 @@ def render(
         kinds = ", ".join(f"{kind} {number}" for kind, number in result.kinds.items())
         rate = (result.pictures - result.resumed) / max(result.seconds, 1e-9)
         typer.echo(f"{result.pictures} pictures in {out} ({kinds}), {result.seconds:.1f} s, {rate:.0f} pictures/s")
-        typer.echo(f"look at {out / 'preview.png'}")
+        if format is FormatChoice.mvtec:
+            typer.echo(f"look at {Path(out) / PREVIEW_FILE}")
         if result.skipped:
-            typer.echo(f"{result.skipped} pictures were skipped: see {out / 'skipped.jsonl'}", err=True)
+            listed = Path(out) / (INDEX_FILE if format.value in SHARD_FORMATS else SKIPPED_FILE)
+            typer.echo(f"{result.skipped} pictures were skipped: see {listed}", err=True)
     raise typer.Exit(SKIPPED_EXIT if result.skipped else 0)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.errors import InputError
+from defectsynth.extras import needed
 from defectsynth.images import resize_image
-from defectsynth.scoring.extras import needed
 from defectsynth.scoring.views import View, regions_of
 
 __all__ = ["Backbone"]

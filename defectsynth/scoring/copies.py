@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.job import MANIFEST_FILE, read_manifest
+from defectsynth.formats.manifest import MANIFEST_FILE, read_manifest
 
 __all__ = ["examples_of", "together"]
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from defectsynth.extras import needed
 from defectsynth.rng import words
-from defectsynth.scoring.extras import needed
 
 __all__ = ["HALVES", "REPEATS", "Sides", "Verdict", "halves", "shuffled", "tell_apart"]
 

@@ -1,4 +1,4 @@
-"""Packages that a score needs and the core does not: imported when they are used, with the way out where they are missing."""
+"""Optional packages: imported when they are used, with the way out where they are missing."""
 
 from __future__ import annotations
 
