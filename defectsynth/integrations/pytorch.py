@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.errors import ImageError, InputError
-from defectsynth.files import list_images, read_image
-from defectsynth.images import AnyImage, convert, resize_image, split_alpha
+from defectsynth.extras import needed
+from defectsynth.files import list_images
+from defectsynth.images import AnyImage, convert, resize_image
+from defectsynth.integrations.images import as_image
 from defectsynth.sample import AnomalySample
-from defectsynth.scoring.extras import needed
 from defectsynth.synthesizer import AnomalySynthesizer
 
 torch = needed("torch", "torch", "the PyTorch integration")
@@ -159,35 +160,12 @@ class _Pictures:
 
     def painted(self, synthesizer: AnomalySynthesizer, position: int, number: int) -> AnomalySample:
         """Sample ``number``, of the picture at ``position``."""
-        image = _as_image(self._images[position], position)
+        image = as_image(self._images[position], f"picture {position}")
         roi = None if self._rois is None else np.asarray(self._rois[position])
         if self._size is not None:
             image = resize_image(image, self._size)
             roi = None if roi is None else cv2.resize(roi, self._size[::-1], interpolation=cv2.INTER_NEAREST)
         return synthesizer(image, index=number, roi=roi)
-
-
-def _as_image(item: Any, position: int) -> AnyImage:
-    """An image of an item of a dataset."""
-    if isinstance(item, dict):
-        item = item.get("image")
-    elif isinstance(item, (tuple, list)):
-        item = item[0] if item else None
-    if isinstance(item, (str, Path)):
-        return split_alpha(read_image(Path(item)))[0]
-    if isinstance(item, torch.Tensor):
-        if item.ndim not in (2, 3):
-            raise ImageError(f"picture {position} is a tensor {tuple(item.shape)}: give (C, H, W) or (H, W)")
-        array = item.detach().cpu().numpy()
-        return np.ascontiguousarray(array if array.ndim == 2 else array.transpose(1, 2, 0))
-    if isinstance(item, np.ndarray):
-        return item
-    if hasattr(item, "convert") and hasattr(item, "getbands"):  # PIL
-        return split_alpha(np.asarray(item if item.mode in ("L", "RGB", "RGBA", "LA") else item.convert("RGB")))[0]
-    raise ImageError(
-        f"picture {position} is {type(item).__name__}: give a path, an array, a tensor, a PIL picture, or a tuple or dict of "
-        "one"
-    )
 
 
 def _laid_out(sample: AnomalySample, layout: Layout, index: int) -> Any:
