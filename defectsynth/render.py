@@ -4,7 +4,7 @@
     OUT/manifest.jsonl      a line per picture: file, normal source and its hash, plan, area, components
     OUT/recipe.yaml         the recipe, every value written out
     OUT/render.json         the job: folders, seed, count, size
-    OUT/preview.png         a contact sheet
+    OUT/preview.jpg         a contact sheet
     OUT/skipped.jsonl       with on_error="skip": the pictures that could not be made, and why
 
 While it runs, finished lines are kept in ``manifest.partial.jsonl``; the last step sorts them and renames.
@@ -47,7 +47,7 @@ __all__ = ["RenderReport", "refuse_overlap", "render"]
 
 PARTIAL_FILE = "manifest.partial.jsonl"
 SKIPPED_FILE = "skipped.jsonl"
-PREVIEW_FILE = "preview.png"
+PREVIEW_FILE = "preview.jpg"  # no PNG: anomalib takes every PNG below a dataset for one of its pictures
 PREVIEW_SAMPLES = 12
 
 

@@ -20,6 +20,7 @@ from defectsynth.sources.base import SourceParams
 REAL = Path(os.environ.get("DEFECTSYNTH_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 if shutil.which("nvidia-smi") is None:  # read as Triton is imported, which any test may do first
     os.environ.setdefault("TRITON_INTERPRET", "1")
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks for a newer version when it is imported, and warns
 DTYPES = (np.uint8, np.uint16, np.float32)
 
 settings.register_profile("default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

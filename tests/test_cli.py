@@ -35,7 +35,7 @@ def test_first_command_needs_no_data(tmp_path):
     assert said.returncode == 0, said.stderr
     assert "62 pictures in" in said.stdout  # 50 in train/good
     assert said.stderr == ""  # no progress bar where nobody looks
-    assert (out / "preview.png").is_file()
+    assert (out / "preview.jpg").is_file()
     assert "62 pictures are what their plans paint" in run("verify", out)
     assert "components" in run("stats", out)
 

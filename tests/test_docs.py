@@ -34,7 +34,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GALLERY = sorted((ROOT / "docs" / "gallery").glob("*.md"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-HAS_TORCH = importlib.util.find_spec("torch") is not None
+HOSTS = ("torch", "torchvision", "albumentations", "datasets", "anomalib")
+"""Packages that examples and pages may need, by extras."""
 
 SHAPE = (96, 96)
 FEW = 6
@@ -47,6 +48,12 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def pages_with(language: str) -> list[object]:
     return [pytest.param(page, id=page.stem) for page in PAGES if blocks(page, language)]
+
+
+def missing_host(code: str) -> str | None:
+    """The first package that this code imports and that is not here."""
+    imported = (host for host in HOSTS if re.search(rf"^\s*(?:import|from) {host}\b", code, flags=re.MULTILINE))
+    return next((host for host in imported if importlib.util.find_spec(host) is None), None)
 
 
 @pytest.fixture(autouse=True)
@@ -64,15 +71,16 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": f"docs_{page.stem.replace('-', '_')}"}
     for number, block in enumerate(blocks(page, "python")):
-        if "import torch" in block and not HAS_TORCH:
+        if missing_host(block):
             continue
         exec(compile(block, f"{page.name}, Python block {number + 1}", "exec", dont_inherit=True), namespace)
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in EXAMPLES])
 def test_example_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "import torch" in path.read_text(encoding="utf-8"):
-        pytest.importorskip("torch")
+    missing = missing_host(path.read_text(encoding="utf-8"))
+    if missing:
+        pytest.skip(f"{missing} is not installed")
     module = load_example(path, monkeypatch)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

@@ -53,7 +53,7 @@ def test_what_lies_on_disk(dataset, photo_folder):
     lines = list(read_manifest(dataset / "manifest.jsonl"))
     assert len(found) == len(lines) == 28  # 4 of 8 pictures in train/good, 24 in test
     assert {path.name for path in dataset.iterdir()} == {
-        "train", "test", "ground_truth", "manifest.jsonl", "recipe.yaml", "render.json", "preview.png",
+        "train", "test", "ground_truth", "manifest.jsonl", "recipe.yaml", "render.json", "preview.jpg",
     }  # fmt: skip
     train = {line["normal"] for line in lines if line["split"] == "train"}
     test = {line["normal"] for line in lines if line["split"] == "test"}

@@ -18,7 +18,7 @@ from defectsynth.errors import ImageError, InputError
 from defectsynth.extras import needed
 from defectsynth.files import list_images
 from defectsynth.images import AnyImage, convert, resize_image
-from defectsynth.integrations.images import as_image
+from defectsynth.integrations.images import as_image, planes_of
 from defectsynth.sample import AnomalySample
 from defectsynth.synthesizer import AnomalySynthesizer
 
@@ -193,8 +193,7 @@ def _laid_out(sample: AnomalySample, layout: Layout, index: int) -> Any:
 
 def _planes(image: AnyImage) -> npt.NDArray[np.float32]:
     """``(C, H, W)`` in [0, 1]."""
-    scaled = convert(image, np.float32, None if image.ndim == 2 else image.shape[2])
-    return np.ascontiguousarray(scaled[None] if scaled.ndim == 2 else scaled.transpose(2, 0, 1))
+    return planes_of(convert(image, np.float32, None if image.ndim == 2 else image.shape[2]))
 
 
 def _place(rank: int | None, ranks: int | None) -> tuple[int, int]:
