@@ -17,7 +17,7 @@ import numpy.typing as npt
 from defectsynth.errors import ImageError, InputError
 from defectsynth.extras import needed
 from defectsynth.files import list_images
-from defectsynth.images import AnyImage, convert, resize_image
+from defectsynth.images import AnyImage, bounding_box, resize_image, to_float
 from defectsynth.integrations.images import as_image, planes_of
 from defectsynth.sample import AnomalySample
 from defectsynth.synthesizer import AnomalySynthesizer
@@ -169,13 +169,14 @@ class _Pictures:
 
 
 def _laid_out(sample: AnomalySample, layout: Layout, index: int) -> Any:
-    image, mask = _planes(sample.image), (sample.mask > 0).astype(np.float32)[None]
+    mask = (sample.mask > 0).astype(np.float32)[None]
     if layout == "tuple":
-        return torch.from_numpy(image), torch.from_numpy(mask)
-    anomalous = bool(mask.any())
+        return torch.from_numpy(_floats(sample.image)), torch.from_numpy(mask)
+    normal, anomalous = _floats(sample.normal), sample.is_anomalous
+    image = _painted_on(normal, sample)
     if layout == "draem":
         return {
-            "image": _planes(sample.normal),
+            "image": normal,
             "anomaly_mask": mask,
             "augmented_image": image,
             "has_anomaly": np.array([float(anomalous)], dtype=np.float32),
@@ -183,7 +184,7 @@ def _laid_out(sample: AnomalySample, layout: Layout, index: int) -> Any:
         }
     return {
         "image": torch.from_numpy(image),
-        "normal": torch.from_numpy(_planes(sample.normal)),
+        "normal": torch.from_numpy(normal),
         "mask": torch.from_numpy(mask),
         "defect_map": torch.from_numpy(sample.defect_map[None]),
         "label": int(anomalous),
@@ -191,9 +192,20 @@ def _laid_out(sample: AnomalySample, layout: Layout, index: int) -> Any:
     }
 
 
-def _planes(image: AnyImage) -> npt.NDArray[np.float32]:
+def _floats(image: AnyImage) -> npt.NDArray[np.float32]:
     """``(C, H, W)`` in [0, 1]."""
-    return planes_of(convert(image, np.float32, None if image.ndim == 2 else image.shape[2]))
+    return to_float(planes_of(image))
+
+
+def _painted_on(normal: npt.NDArray[np.float32], sample: AnomalySample) -> npt.NDArray[np.float32]:
+    """The same of the sample's image, which differs from its normal one inside the mask, and so in a rectangle alone."""
+    if sample.plan.label.outside > 0:  # a rim beyond the mask
+        return _floats(sample.image)
+    image, box = normal.copy(), bounding_box(sample.mask)
+    if box is not None:
+        top, left, bottom, right = box
+        image[:, top:bottom, left:right] = _floats(np.ascontiguousarray(sample.image[top:bottom, left:right]))
+    return image
 
 
 def _place(rank: int | None, ranks: int | None) -> tuple[int, int]:

@@ -63,12 +63,13 @@ def paint(synthesizer: Synthesizer, images: Tensor, indices: Tensor, chosen: Ten
     """
     check_planes(images)
     before = images.as_subclass(torch.Tensor).reshape(-1, *images.shape[-3:])
-    given = before.detach() if images.dtype in _WHOLE else _in_scale(before.detach().to(torch.float32))
+    plain = before.detach()
+    given = plain if images.dtype in _WHOLE else _in_scale(plain.to(torch.float32))
     if isinstance(synthesizer, AnomalySynthesizer):
         after, masks = _one_by_one(synthesizer, given, indices, chosen)
     else:
         after, masks = _at_once(synthesizer, given, indices, chosen)
-    if images.dtype not in _WHOLE:  # what was converted or cut only to be painted comes back as it was
+    if given is not plain or before.requires_grad:  # what was converted or cut only to be painted comes back as it was
         after = torch.where(after != given, after.to(before.dtype), before)
     return Painted(after.reshape(images.shape), masks.reshape(*images.shape[:-3], *images.shape[-2:]))
 
@@ -115,15 +116,16 @@ def check_probability(name: str, p: Any) -> float:
 
 def _in_scale(images: Tensor) -> Tensor:
     """What misses [0, 1] by no more than rounding is brought to its end; the rest stays, for the synthesizer to refuse."""
+    if float(images.amin()) >= 0.0 and float(images.amax()) <= 1.0:
+        return images
     return torch.where((images - 0.5).abs() <= 0.5 + _ROUNDING, images.clamp(0.0, 1.0), images)
 
 
 def _one_by_one(synthesizer: AnomalySynthesizer, images: Tensor, indices: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    planes = images.cpu().numpy()
-    painted, masks = planes.copy(), np.zeros((len(planes), *planes.shape[2:]), dtype=np.bool_)
+    host = images.cpu()
+    painted, masks = host.clone().numpy(), np.zeros((len(host), *host.shape[2:]), dtype=np.bool_)
     for place in chosen.nonzero()[:, 0].tolist():
-        image = as_image(images[place], f"picture {place}")
-        sample = synthesizer(image, index=int(indices[place]))
+        sample = synthesizer(as_image(host[place], f"picture {place}"), index=int(indices[place]))
         painted[place], masks[place] = planes_of(sample.image), sample.mask > 0
     return torch.from_numpy(painted).to(images.device), torch.from_numpy(masks).to(images.device)
 
