@@ -4,7 +4,10 @@
 
 Milliseconds of one direction alone, the median of several; ``as given`` is torch's own with channels first, which is what
 ``nn.Conv2d`` does by default. GFLOP/s counts two operations for each tap of each result, whatever way it is computed, so it is
-the speed that the result is delivered at. ``--write`` puts the rows of the device into ``lkad_models/ops/crossover.json``.
+the speed that the result is delivered at; GB/s counts each picture and kernel once. The roofline is what a large matrix product
+and a copy reach in the same run: the time that the operations or the bytes must take, whichever is more, as a share of the time
+of the quickest way. A way that needs fewer operations may exceed it. ``--write`` puts the rows of the device into
+``lkad_models/ops/crossover.json``.
 """
 
 from __future__ import annotations
@@ -81,6 +84,16 @@ def milliseconds(work: Callable[[], object], device: str, least: float = 0.05, m
     return 1e3 * median(times)
 
 
+def roofline(device: str, dtype: torch.dtype) -> tuple[float, float]:
+    """Operations a second of a large matrix product, and bytes a second of a copy, read and written."""
+    side, many = (8192, 2**28) if device == "cuda" else (1536, 2**25)
+    factor = torch.rand(side, side, device=device).to(dtype)
+    copied = torch.empty(many, dtype=torch.uint8, device=device)
+    source = torch.zeros_like(copied)
+    product = min(milliseconds(lambda: factor @ factor, device) for _ in range(8))
+    return 2e3 * side**3 / product, 2e3 * many / min(milliseconds(lambda: copied.copy_(source), device) for _ in range(8))
+
+
 @torch.no_grad()
 def main() -> None:
     """Runs it."""
@@ -93,8 +106,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(f"{options.device}, {options.threads} threads, {options.dtype}, torch {torch.__version__}\n")
-    print("| batch, channels, side, kernel | direction | as given | aten | fft | triton | auto | GFLOP/s | to as given |")
-    print("|---|---|---:|---:|---:|---:|---|---:|---:|")
+    operations_s, bytes_s = roofline(options.device, getattr(torch, options.dtype))
+    print(f"matrix product {operations_s / 1e9:,.0f} GFLOP/s, copy {bytes_s / 1e9:,.1f} GB/s\n")
+    columns = ("batch, channels, side, kernel", "direction", "as given", "aten", "fft", "triton", "auto", "GFLOP/s", "GB/s")
+    print("| " + " | ".join((*columns, "roofline", "to as given")) + " |")
+    print("|---|---|---:|---:|---:|---:|---|---:|---:|---:|---:|")
     rows: list[crossover.Row] = []
     for batch, channels, side, kernel in CASES:
         dtype = getattr(torch, options.dtype)
@@ -113,9 +129,12 @@ def main() -> None:
             best = rows[-1].fastest
             operations = 2.0 * batch * channels * side**2 * kernel**2
             cells = " | ".join(f"{times[name]:.2f}" if name in times else "-" for name in ("aten", "fft", "triton"))
+            moved = x.element_size() * (2.0 * x.numel() + weight.numel())
+            seconds = times[best] / 1e3
+            share = max(operations / operations_s, moved / bytes_s) / seconds
             print(
                 f"| {batch}, {channels}, {side}, {kernel} | {direction} | {first:.2f} | {cells} | {best} "
-                f"| {operations / times[best] / 1e6:.1f} | {first / times[best]:.1f} |",
+                f"| {operations / seconds / 1e9:.1f} | {moved / seconds / 1e9:.2f} | {share:.0%} | {first / times[best]:.1f} |",
                 flush=True,
             )
     if options.json is not None:

@@ -134,12 +134,17 @@ def resplit(records: Iterable[Record], val_fraction: float) -> Iterator[Record]:
             continue
         if record.normal not in places:
             place = len(places)
-            places[record.normal] = math.floor((place + 1) * val_fraction + 1e-9) > math.floor(place * val_fraction + 1e-9)
+            places[record.normal] = _count(place + 1, val_fraction) > _count(place, val_fraction)
         yield replace(record, split="val" if places[record.normal] else "train")
     if val_fraction > 0 and not any(places.values()):
         raise InputError(
             f"a val fraction of {val_fraction:g} of {len(places)} normal pictures is none: raise it, or render on more pictures"
         )
+
+
+def _count(pictures: int, fraction: float) -> int:
+    """How many of so many a fraction is, to the nearest."""
+    return math.floor(pictures * fraction + 0.5)
 
 
 def _by_split(read: Callable[[], Iterable[Record]], val_fraction: float) -> Iterator[Record]:

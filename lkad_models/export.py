@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from defectsynth.errors import DefectSynthError
+from defectsynth.extras import needed
 from defectsynth.files import write_bytes
 from defectsynth.rng import words
-from defectsynth.extras import needed
 from lkad_models.detector import LKAD
 from lkad_models.run import load_model
 from lkad_models.runtimes import MULTIPLE, ONNX_FILE, WEIGHTS_KEY

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
@@ -242,6 +242,13 @@ class Clock(L.Callback):
         self._before = float(state["seconds"])
 
 
+class Bar(RichProgressBar):
+    """A progress bar that does not count to a last epoch: training ends by steps or minutes."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"epoch {current_epoch + 1}"
+
+
 def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     """Trains a detector and writes its run.
 
@@ -273,6 +280,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Checkpoint directory")  # that it is there: we are going on from it
+            warnings.filterwarnings("ignore", message=".*LeafSpec")  # between Lightning and torch
             trainer.fit(learner, datamodule=pictures, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:  # what Lightning makes of an interruption
         interrupted = True
@@ -321,6 +329,7 @@ def _trainer(config: TrainingConfig, pictures: int) -> L.Trainer:
             config.out / "checkpoints", filename="last", save_on_train_epoch_end=True, enable_version_counter=False
         ),
     ]
+    callbacks += [Bar()] if config.progress else []
     logs = config.out / "logs"
     started = str(len(list(logs.iterdir())) if logs.is_dir() else 0)  # a resumed run adds a folder
     return L.Trainer(

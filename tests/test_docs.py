@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,16 @@ def test_example_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert module.main(tmp_path / "out")
     assert any((tmp_path / "out").iterdir())
     assert not any(Path.cwd().iterdir()), "an example writes below its folder and nowhere else"
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in sorted((ROOT / "examples").glob("*.ipynb"))])
+def test_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda: str(tmp_path))
+    namespace: dict[str, object] = {"__name__": path.stem}
+    for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"], "a notebook is kept without its outputs"
+            exec(compile("".join(cell["source"]), f"{path.name}, cell {number}", "exec", dont_inherit=True), namespace)
 
 
 def load_example(path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from defectsynth.convert import convert
 from defectsynth.errors import ImageError, InputError, RecipeError, StorageError
 from defectsynth.formats.shards import open_store, read_shards
 from defectsynth.formats.table import FORMATS
@@ -122,6 +124,49 @@ def test_pictures_that_cannot_be_made(tmp_path):
     assert report.skipped and report.pictures == 8 - report.skipped
     listed = [line for shard in json.loads((tmp_path / "b/shards.json").read_text())["shards"] for line in shard["skipped"]]
     assert len(listed) == report.skipped and all("1.png" in line["error"] for line in listed)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of its own, of 120 kB; ``mount`` again changes it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(options: str) -> None:
+        new = () if "remount" in options else ("-t", "tmpfs", "tmpfs")
+        subprocess.run(["mount", "-o", options, *new, folder], check=True)
+
+    try:
+        mount("size=120k")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs the right to mount a file system")
+    yield folder, mount
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("format", ["webdataset", "parquet"])
+def test_a_full_disk_loses_nothing(disk, format, tmp_path):
+    folder, mount = disk
+    with pytest.raises(StorageError, match=r"cannot write .*free some space"):
+        shards(folder / "set", format)
+    assert not list((folder / "set").glob("*.tmp"))
+    mount("remount,size=20m")
+    shards(folder / "set", format, resume=True)
+    shards(tmp_path / "whole", format)
+    assert contents(folder / "set") == contents(tmp_path / "whole")
+
+
+def test_a_full_or_a_read_only_target_of_a_conversion(disk, alone):
+    folder, mount = disk
+    for name in ("coco", "yolo", "imagefolder", "webdataset", "mvtec"):
+        with pytest.raises(StorageError, match=r"cannot write .*free some space"):
+            convert(alone, folder / name, name)
+    assert not list(folder.iterdir())
+    mount("remount,ro")
+    with pytest.raises(StorageError, match=r"cannot write .*make this one writable"):
+        convert(alone, folder / "coco", "coco")
+    with pytest.raises(StorageError, match=r"cannot write .*make this one writable"):
+        shards(folder / "set")
 
 
 def test_bad_input(tmp_path):
