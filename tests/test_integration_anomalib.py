@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
@@ -146,10 +147,12 @@ def good(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory):
-    """A dataset of ours where anomalib's ``MVTecAD`` looks for one."""
+    """A dataset of ours where anomalib's ``MVTecAD`` looks for one; of real bottles, where they are here."""
+    bottles = REAL / "mvtec_bottle/train/good"
+    images = str(bottles) if bottles.is_dir() else "builtin:plate"
     out = tmp_path_factory.mktemp("rendered") / "bottle"
     recipe = load_recipe("industrial").with_settings(["normal_fraction=0.5"])
-    render(Job(images="builtin:plate", count=24, seed=2, size=(64, 64), train_fraction=0.08), recipe, out)
+    render(Job(images=images, count=24, seed=2, size=(64, 64), train_fraction=0.08), recipe, out)
     assert not verify(out).problems
     return out
 
@@ -350,3 +353,14 @@ def test_folders_and_modules_that_cannot_be_are_refused(host, good, tmp_path):
         synthetic_split(good, SYNTHESIZER, tmp_path)
     with pytest.raises(InputError, match="synthesizer is a BatchSynthesizer: give an AnomalySynthesizer"):
         synthetic_split(folder_of(good), BatchSynthesizer(**RECIPE), tmp_path)
+
+
+@quiet
+def test_the_example(host, tmp_path, monkeypatch):
+    path = Path(__file__).parents[1] / "examples/in_anomalib.py"
+    spec = spec_from_file_location("example_in_anomalib", path)
+    module = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    found = module.main(tmp_path)
+    assert {"image_AUROC", "pixel_AUROC"} <= set(found)
