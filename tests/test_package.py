@@ -56,6 +56,31 @@ def test_import_brings_nothing_heavy():
     assert not (heavy | {"lkad_models"}) & set(loaded)
 
 
+@pytest.mark.parametrize(
+    ("absent", "extra", "code"),
+    [
+        ("torch", "torch", "import defectsynth.integrations.pytorch"),
+        ("torchvision", "torch", "import defectsynth.integrations.torchvision"),
+        ("albumentations", "albumentations", "import defectsynth.integrations.albumentations"),
+        ("datasets", "huggingface", "import defectsynth.integrations.huggingface"),
+        ("ray", "ray", "from defectsynth.ray_engine import ray_engine; ray_engine()"),
+        ("fsspec", "shards", "from defectsynth.formats.shards import open_store; open_store('s3://x')"),
+        ("pyarrow", "shards", "from defectsynth.formats import parquet; import io; parquet.write_shard([], io.BytesIO())"),
+    ],
+)
+def test_a_missing_extra_is_named_with_its_pip_command(absent, extra, code):
+    said = python(f"""
+import sys
+sys.modules[{absent!r}] = None
+from defectsynth.errors import InputError
+try:
+    {code.replace("; ", chr(10) + "    ")}
+except InputError as error:
+    print(error)
+""")
+    assert f'pip install "defectsynth[{extra}]"' in said and absent in said
+
+
 def imports_of(path: Path) -> set[str]:
     """Rooms that a file imports while it runs (imports for type checkers do not count)."""
     found: set[str] = set()
