@@ -47,14 +47,14 @@ def as_image(item: Any, name: str) -> AnyImage:
     )
 
 
-def planes_of(image: AnyImage) -> AnyImage:
-    """``(C, H, W)`` of an image ``(H, W)`` or ``(H, W, C)``."""
-    if image.ndim == 2:
-        return image[None]
-    if image.shape[2] > _MOST:
-        return np.ascontiguousarray(image.transpose(2, 0, 1))
-    planes = np.empty((image.shape[2], *image.shape[:2]), image.dtype)
-    cv2.split(image, list(planes))  # a tenth of the time that numpy takes
+def planes_of(image: AnyImage, out: AnyImage | None = None) -> AnyImage:
+    """``(C, H, W)`` of an image ``(H, W)`` or ``(H, W, C)``, in ``out`` where that is given."""
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    planes = np.empty((channels, *image.shape[:2]), image.dtype) if out is None else out
+    if 1 < channels <= _MOST and planes.flags.c_contiguous:
+        cv2.split(image, list(planes))  # a third of the time that numpy takes
+    else:
+        planes[:] = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
     return planes
 
 

@@ -123,10 +123,13 @@ def _in_scale(images: Tensor) -> Tensor:
 
 def _one_by_one(synthesizer: AnomalySynthesizer, images: Tensor, indices: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
     host = images.cpu()
-    painted, masks = host.clone().numpy(), np.zeros((len(host), *host.shape[2:]), dtype=np.bool_)
+    empty = torch.empty(host.shape, dtype=host.dtype)
+    painted = (empty if bool(chosen.all()) else empty.copy_(host)).numpy()
+    masks = np.zeros((len(host), *host.shape[2:]), dtype=np.bool_)
     for place in chosen.nonzero()[:, 0].tolist():
         sample = synthesizer(as_image(host[place], f"picture {place}"), index=int(indices[place]))
-        painted[place], masks[place] = planes_of(sample.image), sample.mask > 0
+        planes_of(sample.image, painted[place])
+        np.not_equal(sample.mask, 0, out=masks[place])
     return torch.from_numpy(painted).to(images.device), torch.from_numpy(masks).to(images.device)
 
 
