@@ -38,6 +38,7 @@ FLOORS = [
     {"matching", "integrations", "sharding"},
     {"ray_engine"},
     {"render_as"},
+    {"studio"},
     {"cli"},
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

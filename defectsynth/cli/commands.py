@@ -12,6 +12,7 @@ from defectsynth.cli.converting import convert
 from defectsynth.cli.judging import match, score, stats
 from defectsynth.cli.painting import preview, render, verify
 from defectsynth.cli.recipes import check_recipe, list_recipes, show_recipe
+from defectsynth.cli.studio import studio
 from defectsynth.errors import DefectSynthError
 
 __all__ = ["app", "main"]
@@ -25,7 +26,7 @@ app = typer.Typer(
 )
 recipes_app = typer.Typer(no_args_is_help=True, help="List, show and check recipes.")
 
-for command in (render, preview, verify, convert, match, stats, score):
+for command in (render, preview, studio, verify, convert, match, stats, score):
     app.command()(command)
 app.add_typer(recipes_app, name="recipes")
 recipes_app.command("list")(list_recipes)
