@@ -11,7 +11,6 @@ import argparse
 import http.client
 import json
 import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,8 +21,7 @@ from typing import Any
 import cv2
 
 from defectsynth import load_recipe
-from defectsynth.studio.listening import bound, server_of
-from defectsynth.studio.server import Studio
+from defectsynth.studio.listening import in_thread
 from defectsynth.studio.shelf import Options
 
 TIMES = 9
@@ -65,14 +63,8 @@ class Page:
 
 @contextmanager
 def served(options: Options) -> Iterator[Page]:
-    studio = Studio(options)
-    with bound("127.0.0.1", 0) as listening:
-        server = server_of(studio, "127.0.0.1", listening)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        yield Page(listening.getsockname()[1])
-        server.should_exit = True
-        thread.join()
+    with in_thread(options) as (_, port):
+        yield Page(port)
 
 
 def weighted(state: State, turn: int) -> State:

@@ -9,7 +9,6 @@ import io
 import os
 import shutil
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +18,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from defectsynth import load_recipe
-from defectsynth.studio.listening import bound, server_of
-from defectsynth.studio.server import Studio
+from defectsynth.studio.listening import in_thread
 from defectsynth.studio.shelf import Options
 
 OUT = Path(__file__).parent / "images" / "studio"
@@ -31,14 +29,8 @@ WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 @contextmanager
 def served(product: Path) -> Iterator[str]:
     """The address of a studio on a product's good pictures, beside its defects."""
-    studio = Studio(Options(load_recipe("industrial"), images=str(product / "train" / "good"), real=str(product)))
-    with bound("127.0.0.1", 0) as listening:
-        server = server_of(studio, "127.0.0.1", listening)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        server.should_exit = True
-        thread.join()
+    with in_thread(Options(load_recipe("industrial"), images=str(product / "train" / "good"), real=str(product))) as (_, port):
+        yield f"http://127.0.0.1:{port}/"
 
 
 def save(page: Any, name: str) -> None:

@@ -127,20 +127,12 @@ def frames(data: bytes) -> list[dict[str, Any]]:
 
 @contextmanager
 def serving(options: Options) -> Iterator[Served]:
-    from defectsynth.studio.listening import bound, server_of
-    from defectsynth.studio.server import Studio
+    from defectsynth.studio.listening import in_thread
 
-    studio = Studio(options)
-    with bound("127.0.0.1", 0) as listening:
-        server = server_of(studio, "127.0.0.1", listening)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield Served(listening.getsockname()[1], studio.shelf, studio)
-        finally:
-            server.should_exit = True
-            thread.join(timeout=30)
-    assert not thread.is_alive()
+    with in_thread(options) as (studio, port):
+        yield Served(port, studio.shelf, studio)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port)).close()
     assert not studio.shelf.aside.exists(), "what was kept aside is removed"
 
 

@@ -1,10 +1,11 @@
-"""Listening on an address, until an interrupt."""
+"""Listening on an address, until an interrupt or beside other work."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Thread
 
 import cv2
 import uvicorn
@@ -14,7 +15,7 @@ from defectsynth.studio.safety import Guard
 from defectsynth.studio.server import UPLOAD_PATHS, Studio
 from defectsynth.studio.shelf import Options
 
-__all__ = ["bound", "listen", "server_of"]
+__all__ = ["bound", "in_thread", "listen", "server_of"]
 
 
 def listen(options: Options, host: str, port: int, on_start: Callable[[str], None] | None = None) -> None:
@@ -30,6 +31,21 @@ def listen(options: Options, host: str, port: int, on_start: Callable[[str], Non
                 server_of(studio, host, listening).run(sockets=[listening])
         finally:
             studio.close()
+
+
+@contextmanager
+def in_thread(options: Options) -> Iterator[tuple[Studio, int]]:
+    """A studio that answers in a thread of this process, on a free port of loopback; and that port."""
+    studio = Studio(options)
+    with bound("127.0.0.1", 0) as listening:
+        server = server_of(studio, "127.0.0.1", listening)
+        thread = Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield studio, int(listening.getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def server_of(studio: Studio, host: str, listening: socket.socket) -> uvicorn.Server:
