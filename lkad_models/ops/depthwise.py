@@ -112,31 +112,24 @@ class DepthwiseConv2d(nn.Conv2d):
 # --- the operation, opaque to torch.compile, with gradients of its own -----------------------------------------------------
 
 
-@torch.library.custom_op("lkad::depthwise_conv2d", mutates_args=())
-def _operation(
-    x: Tensor,
-    weight: Tensor,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    ways: str,
-) -> Tensor:
-    geometry = _geometry(stride, padding, dilation)
+_HOW = "int[] stride, int[] padding, int[] dilation, str ways"
+
+
+@torch.library.custom_op("lkad::depthwise_conv2d", mutates_args=(), schema=f"(Tensor x, Tensor weight, {_HOW}) -> Tensor")
+def _operation(x: Tensor, weight: Tensor, *how: Any) -> Tensor:
+    *sides, ways = how
+    geometry = _geometry(*sides)
     return _as(_module(_way(ways.split()[0], "forward", x, weight, geometry)).forward(x, weight, geometry), x)
 
 
-@torch.library.custom_op("lkad::depthwise_conv2d_gradients", mutates_args=())
-def _gradients(
-    gradient: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    ways: str,
-    wanted: Sequence[bool],
-) -> tuple[Tensor, Tensor]:
-    geometry, size, kernel = _geometry(stride, padding, dilation), tuple(x.shape[2:]), tuple(weight.shape[2:])
+@torch.library.custom_op(
+    "lkad::depthwise_conv2d_gradients",
+    mutates_args=(),
+    schema=f"(Tensor gradient, Tensor x, Tensor weight, {_HOW}, bool[] wanted) -> (Tensor, Tensor)",
+)
+def _gradients(gradient: Tensor, x: Tensor, weight: Tensor, *how: Any) -> tuple[Tensor, Tensor]:
+    *sides, ways, wanted = how
+    geometry, size, kernel = _geometry(*sides), tuple(x.shape[2:]), tuple(weight.shape[2:])
     of_x, of_weight = x.new_empty(0), weight.new_empty(0)
     if wanted[0]:
         module = _module(_way(ways.split()[1], "input", x, weight, geometry))
@@ -148,29 +141,14 @@ def _gradients(
 
 
 @_operation.register_fake
-def _(
-    x: Tensor,
-    weight: Tensor,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    ways: str,
-) -> Tensor:
-    size = _geometry(stride, padding, dilation).out(x.shape[2:], tuple(weight.shape[2:]))
+def _(x: Tensor, weight: Tensor, *how: Any) -> Tensor:
+    size = _geometry(*how[:3]).out(x.shape[2:], tuple(weight.shape[2:]))
     return _as(x.new_empty((*x.shape[:2], *size)), x)
 
 
 @_gradients.register_fake
-def _(
-    gradient: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    ways: str,
-    wanted: Sequence[bool],
-) -> tuple[Tensor, Tensor]:
+def _(gradient: Tensor, x: Tensor, weight: Tensor, *how: Any) -> tuple[Tensor, Tensor]:
+    wanted = how[-1]
     of_x = _as(torch.empty_like(x), x) if wanted[0] else x.new_empty(0)
     return of_x, torch.empty_like(weight).contiguous() if wanted[1] else weight.new_empty(0)
 
