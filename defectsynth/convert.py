@@ -120,7 +120,7 @@ def write_dataset(
 
 
 def resplit(records: Iterable[Record], val_fraction: float) -> Iterator[Record]:
-    """Labelled pictures to ``train`` and ``val`` by the normal picture that they were painted on.
+    """Pictures of ``test`` to ``train`` and ``val`` by the normal picture that they were painted on; the others stay.
 
     Raises:
         InputError: the fraction is not in [0, 1), or leaves ``val`` empty.
@@ -128,15 +128,17 @@ def resplit(records: Iterable[Record], val_fraction: float) -> Iterator[Record]:
     if not 0 <= val_fraction < 1:
         raise InputError(f"val fraction is {val_fraction:g}: give 0 or more and less than 1")
     places: dict[str, bool] = {}
+    held = False
     for record in records:
-        if record.split == "train":
+        if record.split != "test":
+            held = held or record.split == "val"
             yield record
             continue
         if record.normal not in places:
             place = len(places)
             places[record.normal] = _count(place + 1, val_fraction) > _count(place, val_fraction)
         yield replace(record, split="val" if places[record.normal] else "train")
-    if val_fraction > 0 and not any(places.values()):
+    if val_fraction > 0 and not held and not any(places.values()):
         raise InputError(
             f"a val fraction of {val_fraction:g} of {len(places)} normal pictures is none: raise it, or render on more pictures"
         )

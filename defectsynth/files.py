@@ -29,6 +29,7 @@ __all__ = [
     "PNG_LEVEL",
     "binary_mask",
     "decode_image",
+    "decode_npy",
     "encode_image",
     "find_images",
     "list_images",
@@ -287,6 +288,16 @@ def _read_npy(path: Path, max_pixels: int) -> AnyImage:
     if mapped.ndim >= 2:
         _check_pixels(path, (mapped.shape[1], mapped.shape[0]), max_pixels)
     return check_image(np.array(mapped), f"picture {str(path)!r}")
+
+
+def decode_npy(data: bytes, name: str) -> AnyImage:
+    """The picture in the bytes of a ``.npy`` file; raises ``ImageError`` where it cannot be read."""
+    try:
+        return check_image(np.load(io.BytesIO(data), allow_pickle=False), f"picture {name!r}")
+    except (OSError, ValueError, EOFError) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(f"picture {name!r} is damaged ({error}): remove it or save it again") from None
 
 
 def _npy_bytes(image: AnyImage) -> bytes:

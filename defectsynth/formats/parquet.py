@@ -46,9 +46,9 @@ def read_shard(file: BinaryIO, name: str) -> Iterator[Record]:
     pyarrow = needed("pyarrow", "shards", "the format parquet")
     parquet = needed("pyarrow.parquet", "shards", "the format parquet")
     try:
-        for batch in parquet.ParquetFile(file).iter_batches(batch_size=_ROWS):
-            for number, row in enumerate(batch.to_pylist()):
-                yield _record(row, f"row {number} of {name}")
+        batches = parquet.ParquetFile(file).iter_batches(batch_size=_ROWS)
+        for number, row in enumerate(row for batch in batches for row in batch.to_pylist()):
+            yield _record(row, f"{name.partition('.')[0]}_{number:06d}", f"row {number} of {name}")
     except (pyarrow.ArrowException, OSError) as error:
         raise ImageError(f"shard {name} is damaged or truncated ({error}): write it again") from None
 
@@ -72,10 +72,10 @@ def _row(record: Record) -> dict[str, Any]:
     return {"image": image, "mask": mask, "split": record.split} | meta_of(record)
 
 
-def _record(row: dict[str, Any], where: str) -> Record:
+def _record(row: dict[str, Any], unnamed: str, where: str) -> Record:
     image, mask = row.get("image"), row.get("mask")
     if not isinstance(image, dict) or not isinstance(image.get("bytes"), bytes):
         raise ImageError(f"{where} has no picture in a column 'image': write it again")
     suffix = "." + str(image.get("path") or "x.png").rpartition(".")[2].lower()
     found = None if mask is None else binary_mask(decode_image(mask["bytes"], where))
-    return record_of({"name": where.partition(" ")[2], "split": "train"} | row, image["bytes"], suffix, found, where)
+    return record_of({"name": unnamed, "split": "train"} | row, image["bytes"], suffix, found, where)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from defectsynth.errors import ImageError
-from defectsynth.files import decode_image, encode_image
+from defectsynth.files import decode_image, decode_npy, encode_image
 from defectsynth.formats.mvtec import NORMAL_KIND
 from defectsynth.images import AnyImage, Mask, pieces_of
 from defectsynth.sample import Piece
@@ -19,7 +22,7 @@ __all__ = ["COMBINED_KIND", "Record", "mask_of", "one_kind", "pieces_of_mask"]
 
 COMBINED_KIND = "combined"
 """Of a picture whose defects are of several kinds."""
-_DRAWN = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+_DRAWN = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,14 @@ class Record:
 
     @property
     def size(self) -> tuple[int, int]:
-        """``(H, W)`` in pixels."""
-        shape = self.mask.shape if self.mask is not None else self.image().shape
-        return int(shape[0]), int(shape[1])
+        """``(H, W)`` in pixels: the mask's, or what the header of the file says."""
+        if self.mask is not None:
+            return self.mask.shape[0], self.mask.shape[1]
+        if self.suffix in _DRAWN:
+            with suppress(OSError), Image.open(io.BytesIO(self.picture)) as picture:
+                return picture.height, picture.width
+        height, width = self.image().shape[:2]
+        return height, width
 
     @property
     def plan_json(self) -> str:
@@ -74,6 +82,8 @@ class Record:
 
     def image(self) -> AnyImage:
         """The decoded picture; raises ``ImageError`` where it is damaged."""
+        if self.suffix == ".npy":
+            return decode_npy(self.picture, f"{self.name}{self.suffix}")
         return decode_image(self.picture, f"{self.name}{self.suffix}")
 
     def mask_png(self) -> bytes:
