@@ -21,7 +21,7 @@ from defectsynth.recipe import ForegroundRule
 from defectsynth.region import Regions
 from defectsynth.rng import Draws
 
-__all__ = ["EpochNumbers", "NormalPictures", "TrainingSamples", "channels_of", "held_out", "normal_files"]
+__all__ = ["EpochNumbers", "NormalPictures", "TrainingSamples", "channels_of", "cut_of", "held_out", "normal_files"]
 
 RGB8 = npt.NDArray[np.uint8]
 _LISTED = 5
@@ -153,13 +153,22 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor, int]]):
 
     Args:
         pictures: to choose from.
-        seed: of order and rotation.
+        seed: of order, rotation and cut.
         rotation: degrees; a picture is turned by up to as many either way.
         share_turned: of the samples. DRAEM: 0.3.
+        crop: side of the square that is cut from each, around a place where a defect may lie; None for whole pictures.
     """
 
-    def __init__(self, pictures: NormalPictures, seed: int, *, rotation: float = 90.0, share_turned: float = 0.3) -> None:
-        self._pictures, self._seed = pictures, seed
+    def __init__(
+        self,
+        pictures: NormalPictures,
+        seed: int,
+        *,
+        rotation: float = 90.0,
+        share_turned: float = 0.3,
+        crop: int | None = None,
+    ) -> None:
+        self._pictures, self._seed, self._crop = pictures, seed, crop
         self._rotation, self._share_turned = rotation, share_turned
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor, int]:
@@ -172,7 +181,24 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor, int]]):
             turned = _turned(region[:, :, None], angle, cv2.INTER_NEAREST)[:, :, 0]
             if turned.any():
                 picture, region = _turned(picture, angle, cv2.INTER_LINEAR), turned
+        if self._crop is not None:
+            cut = cut_of(region, self._crop, draws)
+            picture, region = picture[cut], region[cut]
         return torch.from_numpy(picture.transpose(2, 0, 1).copy()), torch.from_numpy(region.copy()), number
+
+
+def cut_of(region: Mask, side: int, draws: Draws) -> tuple[slice, slice]:
+    """A square of ``side`` pixels inside the picture, with a drawn pixel of the region somewhere in it.
+
+    So no square is without any of the region, and what lies around it is seen as well.
+    """
+    rows, columns = np.nonzero(region)
+    pixel = draws.integer("pixel", (0, len(rows) - 1))
+    starts = []
+    for name, place, size in (("row", rows[pixel], region.shape[0]), ("column", columns[pixel], region.shape[1])):
+        before = draws.integer(name, (0, side - 1))
+        starts.append(min(max(int(place) - before, 0), size - side))
+    return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
 
 
 def _turned(picture: RGB8, angle: float, interpolation: int) -> RGB8:

@@ -14,7 +14,7 @@ from lkad_models.deep_features import BackboneFeatures, FeatureSync, TwinFeature
 from lkad_models.defect_prediction import DefectPredictionNetwork
 from lkad_models.large_kernel import KERNELS, LargeKernelConv
 from lkad_models.reconstruction import ReconstructionNetwork
-from lkad_models.scoring import ScoreMethod, as_maps, image_scores
+from lkad_models.scoring import WINDOW, ScoreMethod, as_maps, image_scores
 
 __all__ = ["LKAD", "Detection", "LKADConfig", "Repaired"]
 
@@ -64,6 +64,7 @@ class LKADConfig(BaseModel):
         picture_features: whether it is given those of the picture as well; what a pretrained backbone sees in it says more than
             a reconstruction that has just begun to learn.
         score: from map to number.
+        score_window: of ``max``, in pixels at 256 x 256; DRAEM's is 21. With 5 small defects count as much as large ones.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,6 +81,7 @@ class LKADConfig(BaseModel):
     feature_differences: bool = True
     picture_features: bool = False
     score: ScoreMethod = "max"
+    score_window: int = Field(default=WINDOW, ge=1)
 
     @model_validator(mode="after")
     def _check_backbone(self) -> LKADConfig:
@@ -153,7 +155,8 @@ class LKAD(nn.Module):
         """Anomaly maps, scores and reconstructions of ``(B, C, H, W)`` float pictures in [0, 1], of any size from 1 up."""
         found = self.repair(images)
         maps = as_maps(found.logits)
-        return Detection(maps, image_scores(maps, self.config.score), found.reconstruction.clamp(0.0, 1.0))
+        scores = image_scores(maps, self.config.score, self.config.score_window)
+        return Detection(maps, scores, found.reconstruction.clamp(0.0, 1.0))
 
     def repair(self, images: Tensor) -> Repaired:
         """The same before it is brought to [0, 1], for training."""

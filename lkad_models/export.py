@@ -108,17 +108,18 @@ class ExportableDetector(nn.Module):
         """Map, score and reconstruction of ``(B, C, H, W)``."""
         found = self.model.repair(image)
         maps = torch.sigmoid(found.logits[:, 0])
-        return maps, traceable_scores(maps, self.model.config.score), found.reconstruction.clamp(0.0, 1.0)
+        scores = traceable_scores(maps, self.model.config.score, self.model.config.score_window)
+        return maps, scores, found.reconstruction.clamp(0.0, 1.0)
 
 
-def traceable_scores(maps: Tensor, method: ScoreMethod) -> Tensor:
+def traceable_scores(maps: Tensor, method: ScoreMethod, window: int) -> Tensor:
     """``scoring.image_scores`` of ``(B, H, W)``, with sizes that are tensors, so that one graph serves all of them."""
     if method == "top_k":
         pixels = maps.shape[1] * maps.shape[2]
         return maps.flatten(1).topk((pixels + 999) // 1000, dim=1).values.mean(1)
     height = torch.ones_like(maps[0, :, 0], dtype=torch.float64).sum()
     width = torch.ones_like(maps[0, 0], dtype=torch.float64).sum()
-    half = torch.round((21.0 * torch.sqrt(height * width) / 256.0 - 1.0) / 2.0)
+    half = torch.round((window * torch.sqrt(height * width) / 256.0 - 1.0) / 2.0)
     half = torch.minimum(half.clamp(min=0.0), torch.minimum(height, width) - 1.0).long()
     down = _window_sums(maps, half)
     both = _window_sums(down.transpose(1, 2), half)

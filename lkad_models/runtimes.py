@@ -76,7 +76,7 @@ class OnnxRuntime:
     """
 
     def __init__(self, session: Any, config: RunConfig) -> None:
-        self._session, self._score = session, config.model.score
+        self._session, self._model = session, config.model
 
     def __call__(self, images: Floats) -> Found:
         """One pass."""
@@ -86,7 +86,7 @@ class OnnxRuntime:
         maps, scores, reconstructions = self._session.run(None, {"image": padded})
         if below or beside:
             maps = np.ascontiguousarray(maps[:, :height, :width])
-            scores = image_scores(torch.from_numpy(maps), self._score).numpy()
+            scores = image_scores(torch.from_numpy(maps), self._model.score, self._model.score_window).numpy()
         return Found(maps, scores, np.ascontiguousarray(reconstructions[:, :, :height, :width]))
 
 

@@ -14,7 +14,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -49,6 +49,8 @@ class TrainingConfig(BaseModel):
         recipe: a preset or a file.
         textures, defects, masks: what the recipe draws from; defects of one product or of many, see ``painter.Painter``.
         model: the detector.
+        picture_size: side that pictures are brought to; where it is larger than ``model.image_size``, squares of that side are
+            cut from them to learn from. None for ``model.image_size``.
         backbone_weights: of the detector's backbone, if it has one; None for those that ``timm`` downloads.
         schedule: ``paper``: Adam, 1e-4, a tenth after 400 and a hundredth after 600 of 700 epochs of all pictures;
             ``fast``: one cycle up to ``learning_rate`` and down to nothing (chosen).
@@ -75,6 +77,7 @@ class TrainingConfig(BaseModel):
     masks: Path | None = None
     settings: tuple[str, ...] = ()
     model: LKADConfig = Field(default_factory=LKADConfig)
+    picture_size: int | None = None
     backbone_weights: Path | None = None
     schedule: Literal["fast", "paper"] = "fast"
     learning_rate: float | None = Field(default=None, gt=0.0)
@@ -94,6 +97,24 @@ class TrainingConfig(BaseModel):
     protocol: Protocol = "honest"
     progress: bool = True
 
+    @model_validator(mode="after")
+    def _check_sizes(self) -> TrainingConfig:
+        if self.side < self.model.image_size:
+            raise ValueError(
+                f"squares of {self.model.image_size} pixels cannot be cut from pictures of {self.side}: cut smaller ones"
+            )
+        return self
+
+    @property
+    def side(self) -> int:
+        """Of the pictures, in pixels."""
+        return self.picture_size or self.model.image_size
+
+    @property
+    def crop(self) -> int | None:
+        """Side of the squares that are cut from the pictures; None where they are whole."""
+        return self.model.image_size if self.side > self.model.image_size else None
+
 
 class Pictures(L.LightningDataModule):
     """Held-out and other normal pictures of a folder, as numbered samples."""
@@ -101,7 +122,7 @@ class Pictures(L.LightningDataModule):
     def __init__(self, config: TrainingConfig) -> None:
         super().__init__()
         self._config = config
-        size = (config.model.image_size, config.model.image_size)
+        size = (config.side, config.side)
         files, kept = held_out(normal_files(config.data), config.held_out, config.seed)
         foreground = painter_of(config).foreground
         self.learned = NormalPictures(files, size, config.model.channels, foreground)
@@ -112,7 +133,7 @@ class Pictures(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor, int]]:
         """One epoch; Lightning asks for another one after each."""
         assert self.trainer is not None
-        samples = TrainingSamples(self.learned, self._config.seed, rotation=self._config.rotation)
+        samples = TrainingSamples(self.learned, self._config.seed, rotation=self._config.rotation, crop=self._config.crop)
         numbers = EpochNumbers(
             self.trainer.current_epoch,
             self._config.epoch_steps,
@@ -124,7 +145,7 @@ class Pictures(L.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor, int]]:
         """Every held-out picture twice: as it is or painted, as the recipe draws it."""
-        samples = TrainingSamples(self.kept, self._config.seed, rotation=0.0)
+        samples = TrainingSamples(self.kept, self._config.seed, rotation=0.0, crop=self._config.crop)
         numbers = range(max(2 * len(self.kept), 16))
         return DataLoader(samples, batch_size=self._config.batch_size, sampler=numbers)
 
@@ -287,10 +308,10 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise TrainingError(
             f"the memory does not suffice ({str(error).splitlines()[0]}): lower --batch-size (it is {config.batch_size}), "
-            f"--image-size ({config.model.image_size}) or --size ({config.model.size})"
+            f"--image-size ({config.side}), --crop ({config.model.image_size}) or --size ({config.model.size})"
         ) from None
     if trainer.is_global_zero:
-        save_run(config.out, learner.model, (config.model.image_size,) * 2, _as_json(config, trainer.global_step), learned)
+        save_run(config.out, learner.model, (config.side,) * 2, _as_json(config, trainer.global_step), learned)
     if interrupted:
         raise KeyboardInterrupt
     return config.out

@@ -85,6 +85,10 @@ ProtocolOption = Annotated[
 ]
 Size = Annotated[SizeChoice, typer.Option(help="Of the networks.")]
 ImageSize = Annotated[int | None, typer.Option(min=32, help="Side in pixels; 128 for tiny, else 256.")]
+Crop = Annotated[
+    int | None,
+    typer.Option(min=32, help="Side of squares that are cut from the pictures to learn from; whole ones if not given."),
+]
 Channels = Annotated[int | None, typer.Option(min=1, help="Of the pictures; if not given, 1 where they are grey, else 3.")]
 Schedule = Annotated[ScheduleChoice, typer.Option(help="One cycle of --max-steps, or 700 epochs.")]
 MaxSteps = Annotated[int, typer.Option(min=1, help="Of the schedule `fast`.")]
@@ -120,6 +124,7 @@ def train(
     protocol: ProtocolOption = ProtocolChoice.honest,
     size: Size = SizeChoice.base,
     image_size: ImageSize = None,
+    crop: Crop = None,
     channels: Channels = None,
     schedule: Schedule = ScheduleChoice.fast,
     max_steps: MaxSteps = 20_000,
@@ -153,10 +158,11 @@ def train(
         data, size, max_minutes = demo_data(out / "demo"), SizeChoice.tiny, max_minutes or DEMO_MINUTES
     if data is None:
         raise InputError("no data: give --data FOLDER in the MVTec AD layout, or --demo for a built-in product")
+    side = image_size or _OWN_SIZE[size.value]
     model = {
         "size": size.value,
         "channels": channels or channels_of(normal_files(data)),
-        "image_size": image_size or _OWN_SIZE[size.value],
+        "image_size": crop or side,
         "features": features,
         "feature_sync": feature_sync.value,
         "backbone": backbone,
@@ -172,6 +178,7 @@ def train(
         "exclude": exclude or [],
         "protocol": protocol.value,
         "model": model,
+        "picture_size": side if crop else None,
         "backbone_weights": backbone_weights,
         "schedule": schedule.value,
         "max_steps": max_steps,

@@ -314,3 +314,13 @@ def test_the_score_is_the_largest_mean_over_21_pixels_at_256():
     assert torch.allclose(image_scores(F.interpolate(maps[None], size=(512, 512))[0])[0], torch.tensor(0.5))
     assert float(image_scores(maps, "top_k")[0]) == pytest.approx(0.5)
     assert image_scores(torch.rand(3, 1, 1)).shape == (3,)
+
+
+def test_with_a_smaller_window_smaller_defects_count():
+    maps = torch.zeros(2, 128, 128)
+    maps[0, 60:63, 60:63] = 0.9
+    maps[1, 40:80, 40:80] = 0.5
+    assert image_scores(maps)[0] < image_scores(maps)[1]
+    assert torch.allclose(image_scores(maps, window=5), torch.tensor([0.9, 0.5]))
+    found = LKAD(LKADConfig(size="tiny", image_size=32, score_window=1)).eval()(torch.rand(1, 3, 40, 40))
+    assert torch.equal(found.image_score, found.anomaly_map.flatten(1).amax(1))

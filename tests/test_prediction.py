@@ -258,10 +258,10 @@ def test_heat_is_nothing_where_the_map_is_nothing():
 
 
 @settings(max_examples=20)
-@given(st.integers(1, 90), st.integers(1, 300), st.sampled_from(["max", "top_k"]))
-def test_scores_that_can_be_traced_are_the_scores(height, width, method):
+@given(st.integers(1, 90), st.integers(1, 300), st.sampled_from(["max", "top_k"]), st.sampled_from([1, 5, 21]))
+def test_scores_that_can_be_traced_are_the_scores(height, width, method, window):
     maps = torch.rand(2, height, width, generator=torch.Generator().manual_seed(height))
-    assert torch.allclose(traceable_scores(maps, method), image_scores(maps, method), atol=1e-5)
+    assert torch.allclose(traceable_scores(maps, method, window), image_scores(maps, method, window), atol=1e-5)
 
 
 def test_exported_files_say_what_torch_says(run, exported):

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 from conftest import picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from defectsynth import load_recipe
 from defectsynth.errors import DefectSynthError, InputError, RegionError, SourceError
 from defectsynth.files import write_image
+from defectsynth.rng import Draws
 from lkad_models import LKADConfig
-from lkad_models.data import EpochNumbers, NormalPictures, TrainingSamples, channels_of, held_out, normal_files
+from lkad_models.data import EpochNumbers, NormalPictures, TrainingSamples, channels_of, cut_of, held_out, normal_files
 from lkad_models.painter import Painter
 from lkad_models.run import CONFIG, WEIGHTS, load_model, save_run
 from lkad_models.stream import Stream
@@ -36,7 +39,7 @@ def data(tmp_path_factory):
 
 
 def config_of(data, out, **changes) -> TrainingConfig:
-    settings = {
+    values = {
         "data": data,
         "out": out,
         "recipe": "draem-code",
@@ -48,7 +51,7 @@ def config_of(data, out, **changes) -> TrainingConfig:
         "accelerator": "cpu",
         "progress": False,
     }
-    return TrainingConfig(**{**settings, **changes})
+    return TrainingConfig(**{**values, **changes})
 
 
 def state_of(folder):
@@ -87,6 +90,32 @@ def test_every_picture_comes_once_in_each_turn_and_a_number_always_shows_the_sam
         assert (own, image.shape, image.dtype) == (number, (3, 24, 32), torch.uint8)
         assert torch.equal(image, turned[number][0])
         assert not torch.equal(image, samples[number][0])
+
+
+def test_squares_are_cut_where_a_defect_may_lie(data):
+    pictures = NormalPictures(normal_files(data), (24, 32), 3)
+    samples = TrainingSamples(pictures, 3, rotation=0.0, crop=16)
+    whole = TrainingSamples(pictures, 3, rotation=0.0)
+    places = set()
+    for number in range(40):
+        image, region, _ = samples[number]
+        assert image.shape == (3, 16, 16) and region.shape == (16, 16)
+        assert torch.equal(image, samples[number][0])
+        windows = whole[number][0].unfold(1, 16, 1).unfold(2, 16, 1)
+        same = (windows == image[:, None, None]).flatten(3).all(3).all(0)
+        places.add(tuple(same.nonzero()[0].tolist()))
+    rows, columns = ({place[axis] for place in places} for axis in (0, 1))
+    assert {0, 8} <= rows and {0, 16} <= columns and len(rows) > 4 and len(columns) > 6
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32))
+def test_a_square_lies_in_the_picture_and_holds_some_of_the_region(height, width, side, seed):
+    side = min(side, height, width)
+    region = np.zeros((height, width), np.uint8)
+    region[seed % height, seed % width] = 255
+    cut = region[cut_of(region, side, Draws(seed, 0, "picture."))]
+    assert cut.shape == (side, side) and cut.any()
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
@@ -176,6 +205,15 @@ def test_a_run_leaves_weights_configuration_logs_sheets_and_a_checkpoint(run):
     assert config.training["steps"] == 4
     assert not model.training
     assert model(torch.rand(1, 3, 32, 32)).anomaly_map.shape == (1, 32, 32)
+
+
+def test_a_detector_that_learned_from_squares_sees_whole_pictures(data, tmp_path):
+    folder = train(config_of(data, tmp_path / "run", picture_size=64, max_steps=2))
+    model, config = load_model(folder)
+    assert config.resize == (64, 64) and config.training["picture_size"] == 64
+    assert model.config.image_size == 32
+    with pytest.raises(ValueError, match="squares of 32 pixels cannot be cut"):
+        config_of(data, tmp_path, picture_size=31)
 
 
 def test_a_run_that_was_killed_and_resumed_is_the_same_run(run, data, tmp_path, monkeypatch):
