@@ -38,7 +38,8 @@ from lkad_models.evaluation import evaluate
 from lkad_models.prediction import Detector, load
 from lkad_models.run import RunConfig
 from lkad_models.runtimes import Found
-from lkad_models.training import TrainingConfig, train
+from lkad_models.training import train
+from lkad_models.training_config import TrainingConfig
 
 LITE = "tf_efficientnet_lite0"
 SHOWN = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")

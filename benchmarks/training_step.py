@@ -23,10 +23,11 @@ import torch
 from torch import nn
 
 from defectsynth.files import write_bytes
-from lkad_models import training
+from lkad_models import learner as learning
 from lkad_models.detector import LKADConfig
 from lkad_models.ops import DepthwiseConv2d
 from lkad_models.stream import Painted
+from lkad_models.training_config import TrainingConfig
 
 WAYS = ("default", "channels last", "auto")
 
@@ -35,7 +36,7 @@ class Plain(nn.Conv2d):
     """A depthwise convolution as torch does it."""
 
 
-def prepare(learner: training.Learner, way: str) -> None:
+def prepare(learner: learning.Learner, way: str) -> None:
     """Puts every large convolution on its way."""
     for module in learner.modules():
         if isinstance(module, DepthwiseConv2d):
@@ -45,7 +46,7 @@ def prepare(learner: training.Learner, way: str) -> None:
                 module.backend = "aten"
     if way == "default":
         learner.to(memory_format=torch.contiguous_format)
-        training._channels_last = lambda images: images  # type: ignore[assignment]
+        learning._channels_last = lambda images: images  # type: ignore[assignment]
 
 
 def one(options: argparse.Namespace) -> dict[str, float]:
@@ -54,8 +55,8 @@ def one(options: argparse.Namespace) -> dict[str, float]:
     torch.manual_seed(0)
     size, batch = options.image_size, options.batch_size
     model = LKADConfig(size=options.model, image_size=size)
-    config = training.TrainingConfig(data=Path("none"), out=Path("none"), model=model, batch_size=batch, max_steps=100)
-    learner = training.Learner(config, 100).to(options.device)
+    config = TrainingConfig(data=Path("none"), out=Path("none"), model=model, batch_size=batch, max_steps=100)
+    learner = learning.Learner(config, 100).to(options.device)
     prepare(learner, options.way)
     optimizer = torch.optim.Adam([one for one in learner.model.parameters() if one.requires_grad], 1e-4)
     images = torch.rand(batch, 3, size, size, device=options.device)

@@ -16,7 +16,8 @@ from defectsynth.files import write_bytes
 from lkad_models.deep_features import FeatureSync
 from lkad_models.detector import LKADConfig
 from lkad_models.evaluation import NAMES, Evaluation, evaluate
-from lkad_models.training import TrainingConfig, train
+from lkad_models.training import train
+from lkad_models.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     from rich.table import Table

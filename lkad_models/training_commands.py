@@ -18,7 +18,7 @@ from defectsynth.recipe import apply_settings
 from defectsynth.spec import describe
 
 if TYPE_CHECKING:
-    from lkad_models.training import TrainingConfig
+    from lkad_models.training_config import TrainingConfig
 
 __all__ = ["ablate", "register", "train"]
 
@@ -258,7 +258,7 @@ def ablate(
 
 def _config(values: dict[str, Any], options: list[str] | None) -> TrainingConfig:
     """Of the options; raises ``InputError`` where one breaks a rule."""
-    from lkad_models.training import TrainingConfig
+    from lkad_models.training_config import TrainingConfig
 
     apply_settings(values, options or [])
     try:

@@ -12,14 +12,14 @@ from defectsynth.banks import DefectBank
 from defectsynth.errors import InputError, LeakageError, SourceError
 from defectsynth.files import write_image
 from defectsynth.formats.mvtec import write_mvtec
-from lkad_models import LKADConfig, evaluation, training
+from lkad_models import LKAD, LKADConfig, evaluation, training
 from lkad_models.ablation import RESULTS, ROWS, ablate, ablation_table
 from lkad_models.evaluation import evaluate
 from lkad_models.large_kernel import LargeKernelConv
 from lkad_models.painter import Painter
 from lkad_models.report import write_report
 from lkad_models.run import read_config
-from lkad_models.training import TrainingConfig
+from lkad_models.training_config import TrainingConfig
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec.*:FutureWarning",  # of Lightning, about torch
@@ -144,7 +144,7 @@ def test_the_rows_build_what_they_name():
     assert ROWS[0].paper_auroc == 98.00 and ROWS[-1].paper_auroc == 99.70
     for row in ROWS:
         config = row.model("tiny", 64, 3)
-        model = training.LKAD(config)
+        model = LKAD(config)
         kernels = {module.kernel for module in model.modules() if isinstance(module, LargeKernelConv)}
         assert (kernels == {3}) == (not row.large_kernel)
         assert (model.features is None) == (not row.features)

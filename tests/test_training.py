@@ -17,10 +17,12 @@ from defectsynth.files import write_image
 from defectsynth.rng import Draws
 from lkad_models import LKADConfig
 from lkad_models.data import EpochNumbers, NormalPictures, TrainingSamples, channels_of, cut_of, held_out, normal_files
+from lkad_models.learner import Learner, TrainingError, one_cycle, paper_steps
 from lkad_models.painter import Painter
 from lkad_models.run import CONFIG, WEIGHTS, load_model, save_run
 from lkad_models.stream import Stream
-from lkad_models.training import Learner, TrainingConfig, TrainingError, one_cycle, paper_steps, train
+from lkad_models.training import train
+from lkad_models.training_config import TrainingConfig
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec.*:FutureWarning",  # of Lightning, about torch
@@ -243,7 +245,7 @@ def test_the_same_seed_trains_the_same_detector_and_another_one_another(run, dat
 
 
 def test_a_loss_that_is_no_number_ends_training_and_says_what_to_do(data, tmp_path, monkeypatch):
-    monkeypatch.setattr("lkad_models.training.reconstruction_loss", lambda *_: torch.tensor(float("nan")))
+    monkeypatch.setattr("lkad_models.learner.reconstruction_loss", lambda *_: torch.tensor(float("nan")))
     with pytest.raises(TrainingError, match=r"nan at step 0: lower --learning-rate"):
         train(config_of(data, tmp_path / "run"))
     assert not (tmp_path / "run" / WEIGHTS).exists()
