@@ -95,8 +95,9 @@ def overlap_curve(pixels: PixelCounts, limit: float = FPR_LIMIT) -> tuple[Values
     """False positive rate, ascending from 0 to ``limit``, and the mean overlap of the pieces at it."""
     rate = _rising(pixels.counts.negatives) / pixels.counts.negatives.sum()
     overlap = _rising(pixels.overlaps) / pixels.pieces
-    within = rate < limit
-    return np.append(rate[within], limit), np.append(overlap[within], np.interp(limit, rate, overlap))
+    end = int(np.searchsorted(rate, limit))  # the first of those at the limit: what rises there is beyond it
+    last = np.interp(limit, rate[end - 1 : end + 1], overlap[end - 1 : end + 1])
+    return np.append(rate[:end], limit), np.append(overlap[:end], last)
 
 
 def _defined(counts: Counts, metric: Callable[[Counts], Values]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
@@ -160,6 +160,7 @@ def slow_aupro(pairs: list[tuple[np.ndarray, np.ndarray]], limit: float = 0.3) -
 
 
 @settings(max_examples=8)
+@example(53, 1.0, 0.05)  # a threshold whose rate is the limit itself
 @given(st.integers(0, 500), st.sampled_from([1.0, 3.0, 6.0]), st.sampled_from([0.05, 0.3, 1.0]))
 def test_aupro_is_the_slow_one(seed, separation, limit):
     pairs = [pair(seed + number, (40, 50), separation) for number in range(3)]
