@@ -25,7 +25,7 @@ from defectsynth.statistics import measure_defect
 from lkad_models.painter import Painter
 from lkad_models.prediction import BATCH_SIZE, Detector, RuntimeName, load
 from lkad_models.run import RunConfig, read_config
-from lkad_models.thresholds import Calibration, Limit, Recall, RecallCell, weights_hash, write_calibration
+from lkad_models.thresholds import Calibration, Limit, Recall, RecallCell, detector_hash, write_calibration
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -97,7 +97,7 @@ def calibrate(
     chosen = painter or Painter.of_training(config.training)
     recall = _recall(detector, files, chosen, image, (painted, seed, batch_size), progress) if painted else None
     calibration = Calibration(
-        weights=weights_hash(folder),
+        detector=detector_hash(folder),
         fpr=fpr,
         confidence=CONFIDENCE,
         normals=len(files),

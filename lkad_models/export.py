@@ -21,9 +21,9 @@ from defectsynth.files import write_bytes
 from defectsynth.rng import words
 from lkad_models.detector import LKAD
 from lkad_models.run import load_model
-from lkad_models.runtimes import MULTIPLE, ONNX_FILE, WEIGHTS_KEY
+from lkad_models.runtimes import DETECTOR_KEY, MULTIPLE, ONNX_FILE
 from lkad_models.scoring import ScoreMethod
-from lkad_models.thresholds import weights_hash
+from lkad_models.thresholds import detector_hash
 
 __all__ = ["TOLERANCE", "TORCH_FILE", "ExportError", "ExportFormat", "Exported", "export"]
 
@@ -80,7 +80,7 @@ def export(run: str | Path, format: ExportFormat = "onnx", out: str | Path | Non
     program = _traced(exportable, config.model.channels)
     picture = _picture(config.model.channels, config.resize)
     if format == "onnx":
-        data, outputs = _as_onnx(program, picture, weights_hash(folder))
+        data, outputs = _as_onnx(program, picture, detector_hash(folder))
     else:
         data, outputs = _as_torch(program, picture)
     with torch.inference_mode():
@@ -158,7 +158,7 @@ def _picture(channels: int, resize: tuple[int, int]) -> npt.NDArray[np.float32]:
     return drawn.astype(np.float32).reshape(1, channels, height, width)
 
 
-def _as_onnx(program: Any, picture: npt.NDArray[np.float32], weights: str) -> tuple[bytes, list[npt.NDArray[np.float32]]]:
+def _as_onnx(program: Any, picture: npt.NDArray[np.float32], detector: str) -> tuple[bytes, list[npt.NDArray[np.float32]]]:
     needed("onnxscript", "onnx", "an export to ONNX")
     onnx, runtime = needed("onnx", "onnx", "an export to ONNX"), needed("onnxruntime", "onnx", "an export to ONNX")
     to_onnx: Callable[..., Any] = torch.onnx.export
@@ -167,7 +167,7 @@ def _as_onnx(program: Any, picture: npt.NDArray[np.float32], weights: str) -> tu
         found = to_onnx(program, dynamo=True, input_names=["image"], output_names=list(_OUTPUTS), verbose=False)
     proto = found.model_proto
     _name_sides(proto.graph)
-    onnx.helper.set_model_props(proto, {WEIGHTS_KEY: weights})
+    onnx.helper.set_model_props(proto, {DETECTOR_KEY: detector})
     onnx.checker.check_model(proto)
     data: bytes = proto.SerializeToString()
     return data, runtime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(list(_OUTPUTS), {"image": picture})

@@ -15,17 +15,17 @@ from defectsynth.extras import needed
 from lkad_models.detector import LKAD
 from lkad_models.run import RunConfig
 from lkad_models.scoring import image_scores
-from lkad_models.thresholds import weights_hash
+from lkad_models.thresholds import detector_hash
 
-__all__ = ["MULTIPLE", "ONNX_FILE", "WEIGHTS_KEY", "Found", "OnnxRuntime", "Runtime", "TorchRuntime", "open_onnx"]
+__all__ = ["DETECTOR_KEY", "MULTIPLE", "ONNX_FILE", "Found", "OnnxRuntime", "Runtime", "TorchRuntime", "open_onnx"]
 
 Floats = npt.NDArray[np.float32]
 
 MULTIPLE = 32
 """An exported detector takes sides that are multiples of it."""
 ONNX_FILE = "model.onnx"
-WEIGHTS_KEY = "weights_sha256"
-"""Where an exported file keeps which weights it holds."""
+DETECTOR_KEY = "detector_sha256"
+"""Where an exported file keeps which detector it holds, see ``thresholds.detector_hash``."""
 
 
 class Found(NamedTuple):
@@ -107,6 +107,6 @@ def open_onnx(run: Path, config: RunConfig, device: str | torch.device = "cpu") 
         session = onnxruntime.InferenceSession(path, providers=[provider])
     except Exception as error:  # onnxruntime's errors have no class in common but this
         raise InputError(f"{str(path)!r} cannot be read ({str(error)[:200]}): run `lkad export` again") from None
-    if session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY) != weights_hash(run):
-        raise InputError(f"{str(path)!r} holds other weights than the run: run `lkad export` again")
+    if session.get_modelmeta().custom_metadata_map.get(DETECTOR_KEY) != detector_hash(run):
+        raise InputError(f"{str(path)!r} holds other weights, or another score, than the run: run `lkad export` again")
     return OnnxRuntime(session, config)

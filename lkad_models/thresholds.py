@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from defectsynth.errors import InputError
 from defectsynth.files import write_bytes
-from lkad_models.run import THRESHOLD, WEIGHTS
+from lkad_models.run import THRESHOLD, WEIGHTS, read_config
 
-__all__ = ["Calibration", "Limit", "Recall", "RecallCell", "read_calibration", "weights_hash", "write_calibration"]
+__all__ = ["Calibration", "Limit", "Recall", "RecallCell", "detector_hash", "read_calibration", "write_calibration"]
 
 
 class Limit(BaseModel):
@@ -66,7 +66,7 @@ class Calibration(BaseModel):
     """What ``threshold.json`` holds.
 
     Attributes:
-        weights: SHA-256 of the weights that it is for.
+        detector: that it is for, see ``detector_hash``.
         fpr: the false positive rate that was asked for.
         confidence: of both promises, each by itself.
         normals: how many normal pictures it was set by.
@@ -78,7 +78,7 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    weights: str
+    detector: str
     fpr: float = Field(gt=0.0, lt=1.0)
     confidence: float = Field(gt=0.0, lt=1.0)
     normals: int = Field(ge=1)
@@ -93,15 +93,16 @@ class Calibration(BaseModel):
         return max(self.image.promised, self.pixel.promised) <= self.fpr
 
 
-def weights_hash(run: Path) -> str:
-    """SHA-256 of the weights of a run, as hexadecimal digits.
+def detector_hash(run: Path) -> str:
+    """SHA-256 of all that decides a score, as hexadecimal digits: the weights of a run, the size of its pictures, its score.
 
     Raises:
-        InputError: there are none.
+        InputError: there are no weights, or no configuration.
     """
+    config = read_config(run)
+    digest = hashlib.sha256(f"{config.resize} {config.model.score} {config.model.score_window}".encode())
     try:
         with (run / WEIGHTS).open("rb") as file:
-            digest = hashlib.sha256()
             while block := file.read(1 << 20):
                 digest.update(block)
             return digest.hexdigest()
@@ -118,7 +119,7 @@ def read_calibration(run: Path) -> Calibration | None:
     """The thresholds of a run, or None where it was not calibrated.
 
     Raises:
-        InputError: the file is damaged, or was made for other weights.
+        InputError: the file is damaged, or was made for another detector.
     """
     path = run / THRESHOLD
     try:
@@ -127,6 +128,6 @@ def read_calibration(run: Path) -> Calibration | None:
         return None
     except (ValidationError, ValueError, OSError) as error:
         raise InputError(f"{str(path)!r} cannot be read: {error}; run `lkad calibrate` again, or remove it") from None
-    if found.weights != weights_hash(run):
-        raise InputError(f"{str(path)!r} was made for other weights than {WEIGHTS}: run `lkad calibrate` again, or remove it")
+    if found.detector != detector_hash(run):
+        raise InputError(f"{str(path)!r} was made for other weights or another score: run `lkad calibrate` again, or remove it")
     return found

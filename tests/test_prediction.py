@@ -24,7 +24,7 @@ from lkad_models.prediction import SCORES_FILE, predict_folder
 from lkad_models.run import CONFIG, THRESHOLD, WEIGHTS, save_run
 from lkad_models.runtimes import ONNX_FILE
 from lkad_models.scoring import image_scores
-from lkad_models.thresholds import Calibration, Limit, read_calibration, weights_hash, write_calibration
+from lkad_models.thresholds import Calibration, Limit, detector_hash, read_calibration, write_calibration
 
 
 def save_tiny(folder: Path, *, channels: int = 3, resize: tuple[int, int] = (64, 64), seed: int = 0) -> Path:
@@ -39,7 +39,7 @@ def set_thresholds(run: Path, image: float, pixel: float) -> None:
     write_calibration(
         run,
         Calibration(
-            weights=weights_hash(run), fpr=0.05, confidence=0.95, normals=60, image=first, pixel=second, background=0.0
+            detector=detector_hash(run), fpr=0.05, confidence=0.95, normals=60, image=first, pixel=second, background=0.0
         ),
     )
 
@@ -156,6 +156,11 @@ def spoil(run: Path, how: str) -> None:
     elif how == "thresholds of other weights":
         set_thresholds(run, 0.5, 0.5)
         save_tiny(run, seed=5)
+    elif how == "thresholds of another score":
+        set_thresholds(run, 0.5, 0.5)
+        config = json.loads((run / CONFIG).read_text())
+        config["model"]["score_window"] = 5
+        (run / CONFIG).write_text(json.dumps(config))
 
 
 @pytest.mark.parametrize(
@@ -169,6 +174,7 @@ def spoil(run: Path, how: str) -> None:
         ("config is no JSON", "config.json.*cannot be read"),
         ("thresholds are no JSON", "threshold.json.*cannot be read"),
         ("thresholds of other weights", "made for other weights"),
+        ("thresholds of another score", "or another score"),
     ],
 )
 def test_a_broken_run_is_refused_with_the_reason(tmp_path, how, said):
