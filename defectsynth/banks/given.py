@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from defectsynth.banks.defects import Defect, DefectBank
 from defectsynth.banks.folders import where
@@ -18,6 +19,8 @@ __all__ = ["PLAN_HASH_DIGITS", "Banks"]
 
 PLAN_HASH_DIGITS = 16
 """Digits of a content hash that a plan keeps: 64 bits."""
+
+BankT = TypeVar("BankT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,7 @@ class Banks:
         Raises:
             PlanError: none were given.
         """
-        if self.textures is None:
-            raise PlanError(
-                "this plan uses textures and none were given: pass textures=FOLDER (--textures FOLDER, or builtin:all)"
-            )
-        return self.textures
+        return _given(self.textures, "textures", "textures=FOLDER (--textures FOLDER, or builtin:all)")
 
     def defect_bank(self) -> DefectBank:
         """The real defects.
@@ -47,9 +46,7 @@ class Banks:
         Raises:
             PlanError: none were given.
         """
-        if self.defects is None:
-            raise PlanError("this plan uses real defects and none were given: pass defects=FOLDER (--defects FOLDER)")
-        return self.defects
+        return _given(self.defects, "real defects", "defects=FOLDER (--defects FOLDER)")
 
     def normal_bank(self) -> NormalBank:
         """The other normal pictures.
@@ -57,9 +54,7 @@ class Banks:
         Raises:
             PlanError: none were given.
         """
-        if self.normals is None:
-            raise PlanError("this plan uses other normal pictures and none were given: pass normals=FOLDER")
-        return self.normals
+        return _given(self.normals, "other normal pictures", "normals=FOLDER")
 
     def mask_bank(self) -> MaskBank:
         """The masks.
@@ -67,9 +62,7 @@ class Banks:
         Raises:
             PlanError: none were given.
         """
-        if self.masks is None:
-            raise PlanError("this plan uses masks from files and none were given: pass masks=FOLDER (--masks FOLDER)")
-        return self.masks
+        return _given(self.masks, "masks from files", "masks=FOLDER (--masks FOLDER)")
 
     def check_mask_folders(self, folders: tuple[str, ...] | None) -> None:
         """Raises ``SourceError`` for a folder that the mask bank does not have."""
@@ -144,6 +137,12 @@ class Banks:
         texture = self.texture_bank().fitted(name, shape)
         _check_hash("texture", name, texture.hash, expected_hash)
         return texture
+
+
+def _given(bank: BankT | None, what: str, way: str) -> BankT:
+    if bank is None:
+        raise PlanError(f"this plan uses {what} and none were given: pass {way}")
+    return bank
 
 
 def _check_hash(what: str, name: str, found: str, expected: str) -> None:

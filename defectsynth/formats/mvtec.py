@@ -21,6 +21,7 @@ from defectsynth.images import AnyImage, Mask, split_alpha
 __all__ = [
     "NORMAL_KIND",
     "LabelledPicture",
+    "check_mask",
     "datasets_below",
     "mask_path",
     "read_defects",
@@ -101,14 +102,19 @@ def read_labelled(picture: LabelledPicture) -> tuple[AnyImage, Mask]:
         raise ImageError(f"picture {str(picture.image)!r} has no mask: only defects can be measured")
     image, _ = split_alpha(read_image(picture.image))
     mask = read_mask(picture.mask)
+    check_mask(mask, image, str(picture.mask))
+    return image, mask
+
+
+def check_mask(mask: Mask, image: AnyImage, name: str) -> None:
+    """Raises ``ImageError`` where a mask is empty, or of another size than its picture."""
     if mask.shape != image.shape[:2]:
         raise ImageError(
-            f"mask {str(picture.mask)!r} is {mask.shape[1]} x {mask.shape[0]} but its picture is "
+            f"mask {name!r} is {mask.shape[1]} x {mask.shape[0]} but its picture is "
             f"{image.shape[1]} x {image.shape[0]}: a mask has the size of its picture"
         )
     if not mask.any():
-        raise ImageError(f"mask {str(picture.mask)!r} is empty: remove the pair, or mark the defect in it")
-    return image, mask
+        raise ImageError(f"mask {name!r} is empty: remove the pair, or mark the defect in it")
 
 
 def write_mvtec(

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from defectsynth.banks import DefectBank
 from defectsynth.errors import ImageError, InputError
 from defectsynth.files import IMAGE_SUFFIXES, binary_mask, lossless_suffix, read_image, write_bytes, write_image
-from defectsynth.formats.mvtec import mask_path
+from defectsynth.formats.mvtec import check_mask, mask_path
 from defectsynth.images import AnyImage, split_alpha
 from defectsynth.matching.examples import measure_bank
 from defectsynth.matching.fit import fit_recipe
@@ -119,13 +119,7 @@ def _write_pair(folder: Path, kind: str, stem: str, picture: Upload, mask: Uploa
     """Both are decoded and written anew, so that what is kept is a picture and nothing else."""
     image = split_alpha(_decoded(folder, picture))[0]
     marked = binary_mask(_decoded(folder, mask))
-    if marked.shape != image.shape[:2]:
-        raise ImageError(
-            f"mask {mask.name!r} is {marked.shape[1]} x {marked.shape[0]} but its picture {picture.name!r} is "
-            f"{image.shape[1]} x {image.shape[0]}: a mask has the size of its picture"
-        )
-    if not marked.any():
-        raise ImageError(f"mask {mask.name!r} is empty: mark the defect in it, or leave the pair out")
+    check_mask(marked, image, mask.name)
     write_image(mask_path(folder, kind, stem), marked)
     write_image(folder / "test" / kind / f"{stem}{lossless_suffix(image)}", image)
 
