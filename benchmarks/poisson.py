@@ -12,12 +12,15 @@ import argparse
 from collections.abc import Callable
 from statistics import median
 from time import perf_counter
+from types import SimpleNamespace
+from typing import cast
 
 import cv2
 import numpy as np
 
 from defectsynth.banks import Banks
 from defectsynth.blends.poisson import Mode, PoissonParams
+from defectsynth.fill import Fill
 from defectsynth.images import AnyImage, bounding_box, widened_box
 from defectsynth.masks.perlin import PerlinParams
 from defectsynth.rng import words
@@ -50,7 +53,7 @@ def ways(side: int, outline: str, mode: Mode) -> list[Callable[[], object]]:
     box = widened_box(bounding_box(mask) or (0, 0, 1, 1), PoissonParams.margin, (2 * side, 2 * side))
     where = PerlinParams(noise=0, cells=(1.0, 1.0), angle=0.0, threshold=0.0)
     site = Site(image, np.full_like(mask, 255), mask, where, box, Banks())
-    params, source = PoissonParams(mode=mode), patch[site.window]
+    params, source = PoissonParams(mode=mode), cast(Fill, SimpleNamespace(rectangle=patch[site.window]))
     return [
         lambda: params.blend(site, source),
         lambda: cv2.seamlessClone(patch, image, mask.copy(), (side, side), FLAGS[mode]),  # it writes to its mask

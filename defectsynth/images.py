@@ -178,6 +178,28 @@ def positions_of(mask: npt.NDArray[Any], rows: tuple[int, int] | None = None) ->
     return found
 
 
+def pixel_at(mask: Mask, share: float, window: tuple[slice, slice] = (slice(None), slice(None))) -> tuple[int, int] | None:
+    """(row, column) of one of the pixels that are set: of all in the window, row by row, the one at a share of the way.
+
+    Args:
+        mask: ``(H, W)`` uint8, 0 or 255.
+        share: in [0, 1).
+        window: rows and columns that are looked at.
+
+    Returns:
+        None where no pixel is set there.
+    """
+    part = mask[window]
+    up_to_row = np.cumsum(cv2.reduce(part, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0], dtype=np.int64) // 255
+    if up_to_row[-1] == 0:
+        return None
+    number = int(share * int(up_to_row[-1]))
+    row = int(np.searchsorted(up_to_row, number, side="right"))
+    before = int(up_to_row[row - 1]) if row else 0
+    column = int(np.flatnonzero(part[row])[number - before])
+    return (window[0].start or 0) + row, (window[1].start or 0) + column
+
+
 def histogram_of(rgb: npt.NDArray[np.uint8]) -> Histogram:
     """How many pixels of each channel of a picture ``(h, w, 3)`` have each value."""
     counts = [np.bincount(rgb[:, :, channel].ravel(), minlength=256) for channel in range(3)]

@@ -1,4 +1,4 @@
-"""Labels: the defect map of a picture with several defects, the rule that turns it into the published ones, and the mask.
+"""Labels: the defect map of a picture with several defects, the rule that turns it into the published ones.
 
 The degree of anomaly of a pixel is the share of it that is no longer the product: the weight ``a`` of the source in the blend
 (opacity times soft edge). Where defects overlap, what is left of the product is the product of what each leaves:
@@ -19,11 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from defectsynth.compiled import loops
-from defectsynth.images import AnyImage, Mask, bounding_box, to_float, widened_box
+from defectsynth.images import AnyImage, bounding_box, to_float, widened_box
 from defectsynth.spec import Spec
 
-__all__ = ["Label", "add_degree", "mask_of"]
+__all__ = ["Label", "add_degree"]
 
 DefectMap = npt.NDArray[np.float32]
 LOWEST = np.float32(1 / 255)
@@ -110,14 +109,6 @@ class Label(Spec):
 def add_degree(defect_map: DefectMap, degree: DefectMap) -> DefectMap:
     """The defect map after one more defect; both ``(h, w)`` float32 in [0, 1]."""
     return np.asarray(np.float32(1.0) - (np.float32(1.0) - defect_map) * (np.float32(1.0) - degree), dtype=np.float32)
-
-
-def mask_of(defect_map: DefectMap) -> Mask:
-    """``(H, W)`` uint8: 255 where the defect map is above zero."""
-    compiled = loops()
-    if compiled is not None and defect_map.flags.c_contiguous:
-        return compiled.set_where(defect_map.reshape(-1)).reshape(defect_map.shape)
-    return (defect_map > 0).view(np.uint8) * np.uint8(255)
 
 
 def _mean_change(painted: AnyImage, normal: AnyImage, white: float | None) -> DefectMap:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from defectsynth import rng
 from defectsynth.compiled import loops
+from defectsynth.products import product
 
 __all__ = ["above", "direction_table", "fbm", "fbm_at", "perlin", "perlin_from_gradients", "smooth"]
 
@@ -34,9 +35,6 @@ _ROW_STEP = 2.0**-12
 _COLUMN_STEP = 2.0**-11
 _TO_COLUMN_STEP = np.float32(1.5 * 2.0**12)  # added and taken away again: float32 has steps of 2^-11 there
 _SCALE = np.float32(math.sqrt(2.0))
-_ON_ONE_THREAD = 2**18
-"""Multiply-adds up to which OpenBLAS, which numpy comes with, does a product on the thread that asks for it. Larger ones are
-made in parts: a small product on two threads took 100 times as long as on one."""
 
 
 def _quantise(values: npt.NDArray[np.float64], step: float) -> FloatField:
@@ -171,8 +169,8 @@ def perlin_from_gradients(gradients: FloatField, shape: tuple[int, int], pitch: 
     left = _along(rows, gradients)
     if columns.cells:
         ends = np.stack([left[0, :, :-1], left[0, :, 1:], left[1, :, :-1], left[1, :, 1:]], axis=-1)
-        return _product(ends.reshape(-1, 4), columns.right).reshape(shape)
-    return _product(np.concatenate(left, axis=1), columns.right)
+        return product(ends.reshape(-1, 4), columns.right).reshape(shape)
+    return product(np.concatenate(left, axis=1), columns.right)
 
 
 def _along(rows: _Rows, gradients: FloatField) -> FloatField:
@@ -188,15 +186,6 @@ def _along(rows: _Rows, gradients: FloatField) -> FloatField:
     found += _TO_COLUMN_STEP
     found -= _TO_COLUMN_STEP
     return found[::-1]
-
-
-def _product(left: FloatField, right: FloatField) -> FloatField:
-    """``left @ right``, in parts that a BLAS does on the thread that asks for them."""
-    result = np.empty((left.shape[0], right.shape[1]), dtype=np.float32)
-    rows = max(1, _ON_ONE_THREAD // right.size)
-    for start in range(0, left.shape[0], rows):
-        np.matmul(left[start : start + rows], right, out=result[start : start + rows])
-    return result
 
 
 def perlin(seed: int, shape: tuple[int, int], cells: tuple[float, float], *, tag: int = 0) -> FloatField:

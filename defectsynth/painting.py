@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from defectsynth.compiled import loops
 from defectsynth.images import AnyImage, Mask, scatter
-from defectsynth.labels import add_degree, mask_of
+from defectsynth.labels import add_degree
 from defectsynth.sample import AnomalySample
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ class Painting:
 
     def sample(self, normal: AnyImage, plan: Plan) -> AnomalySample:
         """The finished sample of a plan, painted on ``normal``."""
-        return AnomalySample(self.image, mask_of(self.degree), self.degree, normal, plan, self.kinds)
+        mask = np.asarray(cv2.threshold(self.kinds, 0, 255, cv2.THRESH_BINARY)[1], dtype=np.uint8)
+        return AnomalySample(self.image, mask, self.degree, normal, plan, self.kinds)
 
 
 def copied(image: AnyImage, out: AnyImage | None) -> AnyImage:

@@ -20,7 +20,7 @@ ROOT = Path(defectsynth.__file__).parent
 # a room stands above all that it imports
 FLOORS = [
     {"compiled"},
-    {"errors", "affine", "rng", "noise", "images", "memory", "encoding", "files", "plugins", "spec", "extras"},
+    {"errors", "affine", "rng", "products", "noise", "images", "memory", "encoding", "files", "plugins", "spec", "extras"},
     {"labels", "sample", "foreground", "samples"},
     {"formats"},
     {"banks"},

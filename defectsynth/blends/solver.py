@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.blends.multigrid import Axis, Grid, cycle, hierarchy
+from defectsynth.blends.rectangle import LARGEST, solve_rectangle
 from defectsynth.images import Box, bounding_box
 from defectsynth.noise import FloatField
 
@@ -55,20 +56,24 @@ def solve(mask: BoolField, wanted: FloatField, on_border: Sides, tolerance: floa
         turn = slice(None, None, down), slice(None, None, across)  # grids begin where the picture does
         axes = (begins_y or ends_y, begins_y and ends_y), (begins_x or ends_x, begins_x and ends_x)
         solved = _solve_part(part[turn], wanted[(..., *window)][(..., *turn)], axes, tolerance)[(..., *turn)]
-        solution[(..., *window)][:, part] = solved[:, part]
+        np.copyto(solution[(..., *window)], solved, where=part)
     return solution
 
 
 def _parts(mask: BoolField) -> Iterator[tuple[BoolField, Box]]:
     """The mask in its rectangle; or, where they are few and far between, each of its pieces in its own."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(mask).view(np.uint8), connectivity=4)
-    boxes = [(top, left, top + height, left + width) for left, top, width, height, _ in stats[1:].tolist()]
     whole = bounding_box(mask)
     if whole is None:
         return
+    inner = mask[whole[0] : whole[2], whole[1] : whole[3]]
+    if inner.all():
+        yield inner, whole
+        return
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(mask).view(np.uint8), connectivity=4)
+    boxes = [(top, left, top + height, left + width) for left, top, width, height, _ in stats[1:].tolist()]
     pixels = sum((bottom - top) * (right - left) for top, left, bottom, right in boxes)
     if len(boxes) > _MOST_PARTS or 2 * pixels > (whole[2] - whole[0]) * (whole[3] - whole[1]):
-        yield mask[whole[0] : whole[2], whole[1] : whole[3]], whole
+        yield inner, whole
         return
     for number, (top, left, bottom, right) in enumerate(boxes, start=1):
         yield labels[top:bottom, left:right] == number, (top, left, bottom, right)
@@ -76,6 +81,8 @@ def _parts(mask: BoolField) -> Iterator[tuple[BoolField, Box]]:
 
 def _solve_part(mask: BoolField, wanted: FloatField, axes: tuple[Axis, Axis], tolerance: float) -> FloatField:
     """The solution for a mask that touches every side of its rectangle."""
+    if max(mask.shape) <= LARGEST and mask.all():
+        return solve_rectangle(wanted, *axes)
     planes = wanted.shape[0] if wanted.size <= _TOGETHER else 1
     grids = hierarchy(mask, *axes, planes)
     solution = np.empty(wanted.shape, dtype=np.float32)

@@ -18,7 +18,6 @@ __all__ = [
     "interpolated",
     "mapped",
     "positions",
-    "set_where",
     "turned",
     "words",
 ]
@@ -213,15 +212,6 @@ def draw_segment(window, top, left, start, end, band):
             value = width + way * across - np.sqrt(off_x * off_x + off_y * off_y)
             if value > limit and value > line[column]:
                 line[column] = value
-
-
-@_kept
-def set_where(values):
-    """``(n,)`` uint8: 255 where a value is above zero."""
-    found = np.empty(values.size, np.uint8)
-    for number in range(values.size):
-        found[number] = np.uint8(255) * np.uint8(values[number] > 0)
-    return found
 
 
 # --- pixels ---------------------------------------------------------------------------------------------------------------

@@ -78,12 +78,17 @@ class PatchParams(MaskParams):
         """(top, left) of the patch at one of the places where it lies on the ROI enough, or else as far as it can."""
         rows, columns = (_spans(size, side, self.centre_range, self.whole) for size, side in zip(roi.shape, sides, strict=True))
         on_roi = _counts(roi, rows, columns)
-        enough = np.maximum(1, np.ceil(self.min_overlap * (rows.lengths[:, None] * columns.lengths[None, :])))
-        allowed = positions_of(on_roi >= enough)
+        allowed = positions_of(on_roi >= self._enough(rows, columns))
         if not allowed.size:
             allowed = positions_of(on_roi == on_roi.max())
         row, column = divmod(int(allowed[int(self.place * allowed.size)]), columns.first.size)
         return int(rows.first[row]), int(columns.first[column])
+
+    def _enough(self, rows: _Spans, columns: _Spans) -> int | npt.NDArray[np.float64]:
+        """Least pixels of the ROI at each place; one number where the patch is as large at all of them."""
+        if self.whole or self.min_overlap == 0.0:
+            return max(1, math.ceil(self.min_overlap * int(rows.lengths[0] * columns.lengths[0])))
+        return np.maximum(1, np.ceil(self.min_overlap * (rows.lengths[:, None] * columns.lengths[None, :])))
 
 
 @MASKS.register
@@ -202,17 +207,25 @@ class _Spans:
 def _spans(size: int, side: int, centre_range: tuple[float, float], whole: bool) -> _Spans:
     """The places along an axis of ``size`` pixels with the centre in ``centre_range``; moved inside if it must be whole."""
     low = min(math.floor(centre_range[0] * size), size - 1)
-    first = np.arange(low, max(low + 1, math.ceil(centre_range[1] * size))) - side // 2
+    start, end = low - side // 2, max(low + 1, math.ceil(centre_range[1] * size)) - side // 2
     if whole:
-        first = np.unique(np.clip(first, 0, max(0, size - side)))
+        last = max(0, size - side)
+        start, end = min(max(start, 0), last), min(max(end - 1, 0), last) + 1
+    first = np.arange(start, end)
     return _Spans(first, np.clip(first, 0, size), np.clip(first + side, 0, size))
 
 
 def _counts(roi: Mask, rows: _Spans, columns: _Spans) -> Counts:
     """``(rows, columns)``: pixels of the ROI under the patch at each place."""
     total = cv2.integral((roi != 0).view(np.uint8), sdepth=cv2.CV_32S)
-    below, above = total[rows.end], total[rows.start]
-    return (below[:, columns.end] - above[:, columns.end]) - (below[:, columns.start] - above[:, columns.start])
+    strips = total[_in_turn(rows.end)] - total[_in_turn(rows.start)]
+    return strips[:, _in_turn(columns.end)] - strips[:, _in_turn(columns.start)]
+
+
+def _in_turn(places: Ends) -> slice | Ends:
+    """Places that follow one another as a slice, which copies nothing."""
+    first, last = int(places[0]), int(places[-1])
+    return slice(first, last + 1) if last - first + 1 == places.size else places
 
 
 def _clip(value: float, bounds: tuple[float, float]) -> float:

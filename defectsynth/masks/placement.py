@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from defectsynth.images import Mask, positions_of
+from defectsynth.images import Mask, pixel_at, positions_of
 from defectsynth.masks.base import MaskParams, MaskSpec
 from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
@@ -43,14 +43,31 @@ class PlacedParams(MaskParams):
             roi: ``(H, W)`` uint8, 0 or 255.
             among: positions, row by row, of the pixels that can be the centre; None for the whole ROI.
         """
+        if among is None and self._anywhere:
+            found = pixel_at(roi, self.place)
+            if found is not None:
+                return found
         pixels = self.allowed(roi, among)
         row, column = divmod(int(pixels[int(self.place * pixels.size)]), roi.shape[1])
         return row, column
 
+    def centre_in(self, roi: Mask, window: tuple[slice, slice]) -> tuple[int, int] | None:
+        """``centre`` among the pixels of rows and columns; None where the ROI has none there."""
+        if self._anywhere:
+            return pixel_at(roi, self.place, window)
+        inner = np.zeros_like(roi)
+        inner[window] = roi[window]
+        among = positions_of(inner)
+        return self.centre(roi, among) if among.size else None
+
+    @property
+    def _anywhere(self) -> bool:
+        return self.depth == _ANYWHERE and self.along == _ANYWHERE
+
     def allowed(self, roi: Mask, among: npt.NDArray[np.intp] | None = None) -> npt.NDArray[np.intp]:
         """The positions, row by row, that can be the centre; at least one. See ``centre``."""
         pixels = positions_of(roi) if among is None else among
-        if self.depth == _ANYWHERE and self.along == _ANYWHERE:
+        if self._anywhere:
             return pixels
         miss = self._miss(roi).flat[pixels]
         return pixels[miss <= miss.min()]

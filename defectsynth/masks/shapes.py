@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from defectsynth.banks import Banks
-from defectsynth.images import Mask, positions_of
+from defectsynth.images import Mask
 from defectsynth.masks.base import MaskSpec
 from defectsynth.masks.placement import Placed, PlacedParams
 from defectsynth.noise import FloatField
@@ -103,12 +103,9 @@ class ShapeParams(PlacedParams):
         rows, columns = (
             _room(roi.shape[axis], reach, even=sides[axis] % 2 == 0) for axis, reach in enumerate(self.reach(sides))
         )
-        window = slice(rows[0], rows[1] + 1), slice(columns[0], columns[1] + 1)
-        inner = np.zeros_like(roi)
-        inner[window] = roi[window]
-        among = positions_of(inner)
-        if among.size:
-            return self.centre(roi, among)
+        found = self.centre_in(roi, (slice(rows[0], rows[1] + 1), slice(columns[0], columns[1] + 1)))
+        if found is not None:
+            return found
         row, column = self.centre(roi)
         return min(max(row, rows[0]), rows[1]), min(max(column, columns[0]), columns[1])
 
