@@ -16,6 +16,7 @@ from defectsynth.compiled import loops
 from defectsynth.errors import ImageError
 
 __all__ = [
+    "LUMA",
     "AnyImage",
     "Histogram",
     "Mask",
@@ -30,6 +31,7 @@ __all__ = [
     "luminance",
     "mean_colour",
     "pieces_of",
+    "pixel_at",
     "positions_of",
     "resize_image",
     "resize_mask",
@@ -49,7 +51,7 @@ Histogram = npt.NDArray[np.float64]
 
 _FULL_SCALE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
 _SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], dtype=np.float32) / 13.0
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as PIL and OpenCV
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as PIL and OpenCV
 
 
 def check_image(image: Any, name: str = "image") -> AnyImage:
@@ -82,7 +84,9 @@ def to_float(image: AnyImage, white: float | None = None) -> npt.NDArray[np.floa
     """Float32 in [0, 1], same shape; ``white`` is the value of white where that is not the type's full scale (12 bits)."""
     if image.dtype == np.float32:
         return image
-    return image.astype(np.float32) / np.float32(white or full_scale(image.dtype))
+    values = image.astype(np.float32)
+    values /= np.float32(white or full_scale(image.dtype))
+    return values
 
 
 def luminance(image: AnyImage) -> npt.NDArray[np.float32]:
@@ -91,7 +95,7 @@ def luminance(image: AnyImage) -> npt.NDArray[np.float32]:
     if values.ndim == 2:
         return values
     if values.shape[2] == 3:  # written out: a matrix product is a BLAS call, whose last bit is the machine's
-        red, green, blue = (values[:, :, channel] * _LUMA[channel] for channel in range(3))
+        red, green, blue = (values[:, :, channel] * LUMA[channel] for channel in range(3))
         return np.asarray(red + green + blue, dtype=np.float32)
     return np.asarray(values.mean(axis=2), dtype=np.float32)
 
@@ -123,7 +127,11 @@ def from_float(values: npt.NDArray[np.float32], dtype: npt.DTypeLike, white: flo
     """Values in [0, 1] as another type: the inverse of ``to_float``, rounded to the nearest level; what is above 1 is cut."""
     if np.dtype(dtype) == np.float32:
         return values
-    return np.rint(np.minimum(values, np.float32(1.0)) * np.float32(white or full_scale(dtype))).astype(dtype)
+    if np.dtype(dtype) == np.uint8 and values.size:
+        return cv2.convertScaleAbs(values.reshape(-1), alpha=white or 255.0).reshape(values.shape)
+    levels = np.minimum(values, np.float32(1.0))
+    levels *= np.float32(white or full_scale(dtype))
+    return np.rint(levels, out=levels).astype(dtype)
 
 
 def to_rgb8(image: AnyImage, white: float | None = None) -> npt.NDArray[np.uint8]:

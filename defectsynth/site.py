@@ -73,12 +73,21 @@ class Site:
 
     def under_mask(self, patch: AnyImage) -> AnyImage:
         """``(n, C)``: of a rectangle ``(h, w, C)`` the pixels under the mask."""
+        if self._is_full:
+            return np.array(patch, order="C").reshape(-1, patch.shape[2])
         return patch.reshape(-1, patch.shape[2]).take(positions_of(self.inside), axis=0)
 
     @cached_property
     def pixels(self) -> AnyImage:
         """``(n, C)``: the picture at the mask's pixels."""
+        if self._is_full:
+            return np.array(self.product, order="C").reshape(-1, self.image.shape[2])
         return self.image.reshape(-1, self.image.shape[2]).take(self.positions, axis=0)
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether the mask is the whole rectangle."""
+        return self.positions.size == self.inside.size
 
     def local_colour(self) -> npt.NDArray[np.float64]:
         """``(3,)`` in 0..255: the picture's mean colour under the mask."""

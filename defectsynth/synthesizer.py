@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.banks import Banks, DefectBank, MaskBank, NormalBank, TextureBank
-from defectsynth.compiled import loops
 from defectsynth.errors import ImageError, PlanError, RecipeError, RegionError, SynthesisError
 from defectsynth.fill import Fill
 from defectsynth.images import AnyImage, Mask, bounding_box, check_image, full_scale, widened_box
@@ -25,6 +24,7 @@ from defectsynth.sample import AnomalySample
 from defectsynth.site import Site
 from defectsynth.sources.leakage import refuse_leakage
 from defectsynth.textures import open_textures
+from defectsynth.visibility import is_visible
 
 __all__ = ["AnomalySynthesizer"]
 
@@ -229,7 +229,8 @@ class AnomalySynthesizer:
                 return "no pixel of the mask lies inside the ROI"
             if own.size < self.recipe.min_area * roi.size:
                 return "the mask is smaller than min_area"
-            if _visible_difference(painting, image, own, plan.white) < self.recipe.min_difference:
+            before, after = image.reshape(painting.flat.shape), painting.flat
+            if not is_visible(before, after, own, self.recipe.min_difference, plan.white):
                 return "the defect cannot be seen (min_difference)"
             spec = self.recipe.kinds[anomaly.entry or anomaly.kind].mask
             if spec.controlled and not spec.accepts(painting.mask_of(number), roi):
@@ -315,15 +316,3 @@ def _normal_sample(image: AnyImage, plan: Plan, out: AnyImage | None = None) -> 
     shape = (image.shape[0], image.shape[1])
     nothing = np.zeros(shape, dtype=np.uint8)
     return AnomalySample(copied(image, out), nothing, np.zeros(shape, dtype=np.float32), image, plan, nothing.copy())
-
-
-def _visible_difference(painting: Painting, normal: AnyImage, own: npt.NDArray[np.intp], white: int | None) -> float:
-    """The mean over a defect's pixels of the largest change of any channel, as a fraction of full scale."""
-    compiled, flat, scale = loops(), normal.reshape(painting.flat.shape), white or full_scale(normal.dtype)
-    if compiled is not None and normal.dtype != np.float32:
-        return float(compiled.difference(flat, painting.flat, own)) / own.size / scale
-    before = flat.take(own, axis=0)
-    after, count = painting.flat.take(own, axis=0), painting.planes.shape[2]
-    change = cv2.absdiff(after[None], before[None]).reshape(before.shape)
-    largest = np.maximum.reduce([change[:, channel] for channel in range(count)])
-    return float(largest.mean(dtype=np.float64)) / scale

@@ -122,6 +122,12 @@ def test_they_are_used_where_numba_is_installed_and_can_be_switched_off():
     assert [ended.stdout.strip() for ended in found] == ["True", "False"]
 
 
+def test_the_way_to_them_stays_after_they_were_loaded():
+    with compiled(True):
+        noise.perlin(1, (4, 4), (2, 2))
+    assert callable(defectsynth.compiled.loops)
+
+
 def test_without_numba_nothing_is_compiled(monkeypatch):
     monkeypatch.setattr(defectsynth.compiled, "find_spec", lambda name: None)
     monkeypatch.setattr(defectsynth.compiled, "_found", defectsynth.compiled._UNKNOWN)

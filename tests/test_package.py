@@ -21,7 +21,7 @@ ROOT = Path(defectsynth.__file__).parent
 FLOORS = [
     {"compiled"},
     {"errors", "affine", "rng", "products", "noise", "images", "memory", "encoding", "files", "plugins", "spec", "extras"},
-    {"labels", "sample", "foreground", "samples"},
+    {"labels", "sample", "foreground", "samples", "visibility"},
     {"formats"},
     {"banks"},
     {"masks"},

@@ -22,11 +22,11 @@ _found: object = _UNKNOWN
 
 
 def loops() -> ModuleType | None:
-    """``defectsynth.compiled.loops``, or None where numba is not installed or the loops are switched off."""
+    """``numba_loops``, or None where numba is not installed or the loops are switched off."""
     global _found
     if _found is _UNKNOWN:
         wanted = os.environ.get(SWITCH, "1") != "0" and find_spec("numba") is not None
-        _found = import_module("defectsynth.compiled.loops") if wanted else None
+        _found = import_module("defectsynth.compiled.numba_loops") if wanted else None
     return _found  # type: ignore[return-value]
 
 
@@ -35,7 +35,7 @@ def compiled(wanted: bool) -> Iterator[None]:
     """Within it the loops are used, or not; for tests and benchmarks. Raises ``ImportError`` where numba is not installed."""
     global _found
     before = _found
-    _found = import_module("defectsynth.compiled.loops") if wanted else None
+    _found = import_module("defectsynth.compiled.numba_loops") if wanted else None
     try:
         yield
     finally:

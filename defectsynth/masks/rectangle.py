@@ -12,7 +12,8 @@ from typing import Literal
 
 from defectsynth.banks import Banks
 from defectsynth.masks.base import MASK_PARAMS, MASKS
-from defectsynth.masks.shapes import Sized, SizedParams
+from defectsynth.masks.shapes import BoolField, Sized, SizedParams, inside_rectangle
+from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
 from defectsynth.spec import AngleRange, AreaRange, PositiveRange
 
@@ -24,6 +25,10 @@ class RectangleParams(SizedParams):
     """What was drawn for a rectangle; see ``SizedParams``."""
 
     kind: Literal["rectangle"] = "rectangle"
+
+    def inside(self, down: FloatField, across: FloatField, sides: tuple[int, int]) -> BoolField:
+        """See ``ShapeParams.inside``."""
+        return inside_rectangle(down, across, sides)
 
 
 @MASKS.register

@@ -17,7 +17,8 @@ from defectsynth.banks import Banks
 from defectsynth.images import Mask
 from defectsynth.masks.base import MASK_PARAMS, MASKS
 from defectsynth.masks.placement import Placed
-from defectsynth.masks.shapes import OnePiece, ShapeParams, SideRange
+from defectsynth.masks.shapes import BoolField, OnePiece, ShapeParams, SideRange, inside_rectangle
+from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
 from defectsynth.spec import AngleRange
 
@@ -43,6 +44,10 @@ class ScarParams(ShapeParams):
         if self.area is not None:
             side = math.sqrt(self.area * int(np.count_nonzero(roi)) / (self.length * self.width))
         return self.length * side, self.width * side
+
+    def inside(self, down: FloatField, across: FloatField, sides: tuple[int, int]) -> BoolField:
+        """See ``ShapeParams.inside``."""
+        return inside_rectangle(down, across, sides)
 
 
 @MASKS.register

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from defectsynth.banks import Banks
@@ -18,12 +19,14 @@ from defectsynth.rng import Draws
 from defectsynth.spec import AngleRange, AreaRange, PositiveRange
 
 __all__ = [
+    "BoolField",
     "OnePiece",
     "ShapeParams",
     "SideRange",
     "Sized",
     "SizedParams",
     "direction",
+    "inside_rectangle",
     "middle_of",
     "offsets",
     "rectangle_field",
@@ -31,6 +34,7 @@ __all__ = [
     "whole_pixels",
 ]
 
+BoolField = npt.NDArray[np.bool_]
 AspectScale = Literal["two_sided", "log_uniform"]
 SideRange = AreaRange
 """Fractions of the picture's side, both ends in (0, 1]."""
@@ -84,13 +88,17 @@ class ShapeParams(PlacedParams):
             for axis in (0, 1)
         )
         mask = np.zeros_like(roi)
-        inside = self.nearness(*offsets((rows, columns), middle, self.angle), sides) > 0
+        inside = self.inside(*offsets((rows, columns), middle, self.angle), sides)
         mask[slice(*rows), slice(*columns)] = inside.view(np.uint8) * np.uint8(255)
         return mask
 
     def nearness(self, down: FloatField, across: FloatField, sides: tuple[int, int]) -> FloatField:
         """The field of the offsets along the shape's own height and width; a rectangle."""
         return rectangle_field(down, across, sides)
+
+    def inside(self, down: FloatField, across: FloatField, sides: tuple[int, int]) -> BoolField:
+        """Where ``nearness`` is above zero; a kind that has it for less says so."""
+        return self.nearness(down, across, sides) > 0
 
     def reach(self, sides: tuple[int, int]) -> tuple[float, float]:
         """How far the turned shape reaches from its middle, (rows, columns) in pixels; a rectangle."""
@@ -214,6 +222,12 @@ def rectangle_field(down: FloatField, across: FloatField, sides: tuple[int, int]
     height, width = np.float32(sides[0]), np.float32(sides[1])
     outwards = np.maximum(np.abs(down) * (np.float32(2.0) / height), np.abs(across) * (np.float32(2.0) / width))
     return np.asarray((np.float32(1.0) - outwards) * (np.sqrt(height * width) / np.float32(2.0)), dtype=np.float32)
+
+
+def inside_rectangle(down: FloatField, across: FloatField, sides: tuple[int, int]) -> BoolField:
+    """Where ``rectangle_field`` is above zero; of one that is not turned, rows and columns are looked at apart."""
+    height, width = np.float32(sides[0]), np.float32(sides[1])
+    return (np.abs(down) * (np.float32(2.0) / height) < 1) & (np.abs(across) * (np.float32(2.0) / width) < 1)
 
 
 def direction(angle: float) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.images import AnyImage, from_float, luminance, to_float
+from defectsynth.images import LUMA, AnyImage, from_float, luminance, to_float
 from defectsynth.rng import Draws
 from defectsynth.spec import AngleRange, PositiveRange, Spec
 
@@ -67,35 +67,39 @@ def apply_jitter(patch: AnyImage, adjustments: Sequence[Adjustment], white: floa
     """
     if not adjustments:
         return patch
-    values = to_float(patch, white)
+    values = np.array(patch) if patch.dtype == np.float32 else to_float(patch, white)
     for name, amount in adjustments:
-        values = np.clip(_APPLY[name](values, np.float32(amount)), np.float32(0.0), np.float32(1.0))
+        values = _APPLY[name](values, np.float32(amount))
+        np.clip(values, np.float32(0.0), np.float32(1.0), out=values)
     return from_float(values, patch.dtype, white)
 
 
 def _brightness(values: Values, factor: np.float32) -> Values:
-    return values * factor
+    values *= factor
+    return values
 
 
 def _contrast(values: Values, factor: np.float32) -> Values:
-    means = [cv2.mean(np.ascontiguousarray(values[:, :, channel]))[0] for channel in range(values.shape[2])]
+    planes = [values] if values.shape[2] <= 4 else [np.ascontiguousarray(plane) for plane in np.moveaxis(values, 2, 0)]
+    means = [mean for plane in planes for mean in cv2.mean(plane)[: 1 if plane.ndim == 2 else plane.shape[2]]]
     grey = luminance(np.array(means, dtype=np.float32)[None, None])[0, 0]  # the grey of the mean is the mean of the grey
-    return values * factor + (np.float32(1.0) - factor) * grey
+    values *= factor
+    values += (np.float32(1.0) - factor) * grey
+    return values
 
 
 def _saturation(values: Values, factor: np.float32) -> Values:
     if values.shape[2] != 3:
         return values
-    grey = cv2.cvtColor(luminance(values), cv2.COLOR_GRAY2RGB)
-    return np.asarray(values * factor + (np.float32(1.0) - factor) * grey, dtype=np.float32)
+    to_grey = np.broadcast_to(LUMA, (3, 3)) * (np.float32(1.0) - factor)
+    return np.asarray(cv2.transform(values, to_grey + np.eye(3, dtype=np.float32) * factor), dtype=np.float32)
 
 
 def _hue(values: Values, degrees: np.float32) -> Values:
     if values.shape[2] != 3:
         return values
-    hsv = np.asarray(cv2.cvtColor(values, cv2.COLOR_RGB2HSV), dtype=np.float32)  # hue 0 to 360
-    hue = hsv[:, :, 0] + np.mod(degrees, np.float32(360.0))
-    hsv[:, :, 0] = np.where(hue >= 360.0, hue - np.float32(360.0), hue)
+    hsv = np.asarray(cv2.cvtColor(values, cv2.COLOR_RGB2HSV), dtype=np.float32)  # hue 0 to 360, and round again
+    hsv[:, :, 0] += np.mod(degrees, np.float32(360.0))
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), dtype=np.float32)
 
 

@@ -271,8 +271,8 @@ def deposit(pixels, degrees, kinds, positions, values, degree, number, first):
 
 
 @_kept
-def difference(before, after, positions):
-    """The sum over the pixels at ``positions`` of the largest change of any channel, of integers."""
+def difference(before, after, positions, enough):
+    """The sum over the pixels at ``positions`` of the largest change of any channel, of integers, until it is ``enough``."""
     total = 0
     for place in range(positions.size):
         position = positions[place]
@@ -280,4 +280,6 @@ def difference(before, after, positions):
         for channel in range(before.shape[1]):
             largest = max(largest, abs(np.int64(before[position, channel]) - np.int64(after[position, channel])))
         total += largest
+        if total >= enough:
+            break
     return total
