@@ -38,7 +38,11 @@ _SCALE = np.float32(math.sqrt(2.0))
 
 
 def _quantise(values: npt.NDArray[np.float64], step: float) -> FloatField:
-    return (np.round(values / step) * step).astype(np.float32)
+    """To whole steps, each a power of two."""
+    levels = values * (1.0 / step)
+    np.rint(levels, out=levels)
+    levels *= step
+    return levels.astype(np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -77,13 +81,17 @@ class _Columns:
     right: FloatField
 
 
-def _places(size: int, pitch: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The cell of each pixel, and fade weights and fade-weighted offsets ``(2, size)`` of the cell's two ends."""
+def _places(size: int, pitch: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """The cell of each pixel; and ``(4, size)``: fade-weighted offsets of the cell's two ends, fade weights of its two ends."""
     position = (np.arange(size) + 0.5) * pitch
     cell = np.floor(position).astype(np.intp)
     offset = position - cell
-    fade = _fade(offset)
-    return cell, np.stack([1.0 - fade, fade]), np.stack([(1.0 - fade) * offset, fade * (offset - 1.0)])
+    ends = np.empty((4, size))
+    fade = ends[3] = _fade(offset)
+    np.subtract(1.0, fade, out=ends[2])
+    np.multiply(ends[2], offset, out=ends[0])
+    np.multiply(fade, offset - 1.0, out=ends[1])
+    return cell, ends
 
 
 def _points(size: int, pitch: float) -> int:
@@ -93,43 +101,42 @@ def _points(size: int, pitch: float) -> int:
 
 @lru_cache(maxsize=256)
 def _rows(size: int, pitch: float) -> _Rows:
-    cell, weights, offsets = _places(size, pitch)
-    above, below = (_quantise(np.stack([offsets[end], weights[end]]), _ROW_STEP)[:, :, None] for end in (0, 1))
+    cell, ends = _places(size, pitch)
+    above, below = (_quantise(ends[end::2], _ROW_STEP)[:, :, None] for end in (0, 1))
     return _frozen(_Rows(cell, above, below), cell, above, below)
 
 
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """An axis as compiled loops read it.
+@lru_cache(maxsize=256)
+def _row_lines(size: int, pitch: float) -> tuple[npt.NDArray[np.uint32], FloatField, FloatField]:
+    """Rows as compiled loops read them.
 
-    Attributes:
-        tops: ``(size,)`` uint32: the lattice point before each pixel.
-        before, after: ``(size, 2)``: what the points before and after a pixel contribute, along y and along x; for rows.
-        starts: ``(cells + 1,)`` uint32: each cell's first pixel.
-        four: ``(4, size)``: offsets of the cell's two ends, weights of its two ends; for columns.
+    Returns:
+        ``(size,)`` uint32: the lattice point before each pixel; ``(size, 2)`` twice: what the points before and after a pixel
+        contribute, along y and along x.
     """
-
-    tops: npt.NDArray[np.uint32]
-    before: FloatField
-    after: FloatField
-    starts: npt.NDArray[np.uint32]
-    four: FloatField
+    cell, ends = _places(size, pitch)
+    both = np.ascontiguousarray(_quantise(ends, _ROW_STEP).reshape(2, 2, size).transpose(1, 2, 0))
+    tops = cell.astype(np.uint32)
+    return _frozen((tops, both[0], both[1]), tops, both)
 
 
 @lru_cache(maxsize=256)
-def _lines(size: int, pitch: float) -> _Lines:
-    cell, weights, offsets = _places(size, pitch)
-    before, after = (_quantise(np.stack([offsets[end], weights[end]], axis=1), _ROW_STEP) for end in (0, 1))
+def _column_lines(size: int, pitch: float) -> tuple[npt.NDArray[np.uint32], FloatField]:
+    """Columns as compiled loops read them.
+
+    Returns:
+        ``(cells + 1,)`` uint32: each cell's first pixel; ``(4, size)``: offsets of its two ends, weights of its two ends.
+    """
+    cell, ends = _places(size, pitch)
     starts = np.searchsorted(cell, np.arange(_points(size, pitch))).astype(np.uint32)
-    four = _quantise(np.concatenate([offsets, weights]), _COLUMN_STEP)
-    found = _Lines(cell.astype(np.uint32), before, after, starts, four)
-    return _frozen(found, found.tops, before, after, starts, four)
+    four = _quantise(ends, _COLUMN_STEP)
+    return _frozen((starts, four), starts, four)
 
 
 @lru_cache(maxsize=256)
 def _columns(size: int, pitch: float) -> _Columns:
-    cell, weights, offsets = _places(size, pitch)
-    four = _quantise(np.concatenate([offsets, weights]), _COLUMN_STEP)
+    cell, ends = _places(size, pitch)
+    four = _quantise(ends, _COLUMN_STEP)
     cells = round(size * pitch)
     if cells > 0 and size % cells == 0 and pitch == cells / size:
         found = _Columns(cells, np.ascontiguousarray(four[:, : size // cells]))
@@ -228,8 +235,7 @@ def _gradients(
 
 def _compiled_form(gradients: FloatField, pitch: tuple[float, float], shape: tuple[int, int]) -> tuple[Any, ...]:
     """What the compiled loops take."""
-    rows, columns = _lines(shape[0], pitch[0]), _lines(shape[1], pitch[1])
-    return gradients, rows.tops, rows.before, rows.after, columns.starts, columns.four, _SCALE
+    return gradients, *_row_lines(shape[0], pitch[0]), *_column_lines(shape[1], pitch[1]), _SCALE
 
 
 def fbm(

@@ -51,9 +51,11 @@ class MaskParams(Part):
         if self.area is None or self.sizes_itself:
             mask = np.bitwise_and(self.above_zero(roi, banks), roi)
             return mask if self.components is None else largest_pieces(mask, self.components)
-        inside = roi != 0
-        pixels = max(1, round(self.area * int(np.count_nonzero(inside))))
-        return choose_pixels(self.field(roi, banks), inside, pixels, self.components)
+        return self.choose(roi, banks, max(1, round(self.area * int(np.count_nonzero(roi)))))
+
+    def choose(self, roi: Mask, banks: Banks, pixels: int) -> Mask:
+        """The mask at the level of ``field`` where it has about ``pixels`` in ``components`` pieces; see ``control.py``."""
+        return choose_pixels(self.field(roi, banks), roi != 0, pixels, self.components)
 
 
 class MaskSpec(Part):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from defectsynth.images import Mask, bounding_box, positions_of
 from defectsynth.noise import FloatField
 
-__all__ = ["choose_pixels", "count_pieces", "largest_pieces"]
+__all__ = ["BelowFloorError", "choose_pixels", "count_pieces", "largest_pieces"]
 
 BoolField = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.integer[Any]]
@@ -27,7 +27,11 @@ _LARGE = 512 * 512  # pixels; beyond, a piece is found on a sparse grid and refi
 _TOLERANCE = 0.15  # a piece up to 15 % too large is taken as it is; a larger one is trimmed back to where it came from
 
 
-def choose_pixels(field: FloatField, inside: BoolField, pixels: int, pieces: int | None) -> Mask:
+class BelowFloorError(Exception):
+    """A part of a field is not enough: a level was asked for that pixels beyond it may reach."""
+
+
+def choose_pixels(field: FloatField, inside: BoolField, pixels: int, pieces: int | None, floor: float | None = None) -> Mask:
     """The mask of a field at a level of its own.
 
     Args:
@@ -35,11 +39,15 @@ def choose_pixels(field: FloatField, inside: BoolField, pixels: int, pieces: int
         inside: ``(H, W)`` bool, the ROI.
         pixels: target area.
         pieces: how many 8-connected pieces; None takes all.
+        floor: where both are only a part of a picture, what no pixel beyond it reaches; None for the whole picture.
 
     Returns:
         ``(H, W)`` uint8, 0 or 255, inside the ROI.
+
+    Raises:
+        BelowFloorError: a level at or below the floor was needed.
     """
-    chosen = _highest(field, inside, pixels) if pieces is None else _islands(field, inside, pixels, pieces)
+    chosen = _highest(field, inside, pixels, floor) if pieces is None else _islands(field, inside, pixels, pieces, floor)
     return chosen.view(np.uint8) * np.uint8(255)
 
 
@@ -50,7 +58,11 @@ def largest_pieces(mask: Mask, pieces: int) -> Mask:
 
 def count_pieces(mask: Mask) -> int:
     """How many 8-connected pieces a mask has."""
-    return int(cv2.connectedComponents(mask, connectivity=8)[0]) - 1
+    box = bounding_box(mask)
+    if box is None:
+        return 0
+    top, left, bottom, right = box
+    return int(cv2.connectedComponents(mask[top:bottom, left:right], connectivity=8)[0]) - 1
 
 
 def _level(ascending: npt.NDArray[np.float32], rank: int) -> np.float32:
@@ -58,11 +70,19 @@ def _level(ascending: npt.NDArray[np.float32], rank: int) -> np.float32:
     return np.float32(ascending[ascending.size - rank]) if rank > 0 else np.float32(np.inf)
 
 
-def _highest(field: FloatField, inside: BoolField, pixels: int) -> BoolField:
+def _above_floor(level: np.float32, floor: float | None) -> None:
+    if floor is not None and level <= floor:
+        raise BelowFloorError
+
+
+def _highest(field: FloatField, inside: BoolField, pixels: int, floor: float | None) -> BoolField:
     """Exactly the ``pixels`` highest pixels; of those level with the lowest one, the first row by row."""
     values = field[inside]
+    if floor is not None and values.size < pixels:
+        raise BelowFloorError
     rank = max(0, values.size - pixels)
     level = np.partition(values, rank)[rank]
+    _above_floor(level, floor)
     chosen = inside & (field > level)
     level_with = np.flatnonzero(inside & (field == level))
     chosen.flat[level_with[: pixels - int(np.count_nonzero(chosen))]] = True
@@ -87,29 +107,30 @@ def _largest(mask: BoolField, pieces: int) -> BoolField:
     return keep[labels]
 
 
-def _islands(field: FloatField, inside: BoolField, pixels: int, pieces: int) -> BoolField:
+def _islands(field: FloatField, inside: BoolField, pixels: int, pieces: int, floor: float | None) -> BoolField:
     """``pieces`` pieces that cover about ``pixels``, the second half as large as the first, the third a third, and so on."""
     shares = 1.0 / np.arange(1, pieces + 1)
     chosen = np.zeros_like(inside)
     left = inside
     for share in shares / shares.sum():
         if not left.any():
+            _above_floor(np.float32(-np.inf), floor)
             break
-        chosen |= _island(field, left, max(1, round(pixels * float(share))))
+        chosen |= _island(field, left, max(1, round(pixels * float(share))), floor)
         left = inside & (cv2.dilate(chosen.view(np.uint8), _APART) == 0)
     return chosen
 
 
-def _island(field: FloatField, inside: BoolField, pixels: int) -> BoolField:
+def _island(field: FloatField, inside: BoolField, pixels: int, floor: float | None) -> BoolField:
     """The largest piece of the level at which it covers about ``pixels``; in a large picture found on a sparse grid first."""
     step = math.ceil(math.sqrt(field.size / _LARGE))
     sparse = inside[::step, ::step]
     if step == 1 or not sparse.any():
-        return _island_at_full_size(field, inside, pixels)
-    rough = _island_at_full_size(np.ascontiguousarray(field[::step, ::step]), sparse, max(1, pixels // step**2))
+        return _island_at_full_size(field, inside, pixels, floor)
+    rough = _island_at_full_size(np.ascontiguousarray(field[::step, ::step]), sparse, max(1, pixels // step**2), floor)
     window = _window_around(rough, step)
     chosen = np.zeros_like(inside)
-    chosen[window] = _island_at_full_size(field[window], inside[window], pixels)
+    chosen[window] = _island_at_full_size(field[window], inside[window], pixels, floor)
     return chosen
 
 
@@ -121,10 +142,11 @@ def _window_around(rough: BoolField, step: int) -> tuple[slice, slice]:
     return slice(max(0, top - more), bottom + more), slice(max(0, left - more), right + more)
 
 
-def _island_at_full_size(field: FloatField, inside: BoolField, pixels: int) -> BoolField:
+def _island_at_full_size(field: FloatField, inside: BoolField, pixels: int, floor: float | None) -> BoolField:
     ascending = np.sort(field.reshape(-1).take(positions_of(inside)))
     field = np.where(inside, field, np.float32(-np.inf))
     too_few, enough, labels, sizes = _bracket(field, ascending, pixels)
+    _above_floor(_level(ascending, enough), floor)
     largest = int(sizes.argmax())
     if sizes[largest] <= (1.0 + _TOLERANCE) * pixels:
         return np.asarray(labels == largest)

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from defectsynth import rng
 from defectsynth.banks import Banks
-from defectsynth.images import Mask
+from defectsynth.images import Mask, bounding_box, widened_box
+from defectsynth.masks.control import BelowFloorError, choose_pixels
 from defectsynth.masks.placement import PlacedParams
 from defectsynth.masks.shapes import direction
 from defectsynth.noise import FloatField
@@ -34,6 +34,7 @@ _ROUNDS = 6
 _CLOSE = 0.04  # relative error of the area at which the figure's size is right
 _LARGEST_STEP = 3.0  # factor by which the size changes at most from one round to the next
 _LARGEST_GROWTH = 3.0  # factor by which a figure outgrows its first size at most, to make up for what the ROI cuts off
+_NEAR = 0.3  # of the square root of an area: how far around a figure the level is looked for that it has this area at
 _FINEST_GRID = 384  # points along a side; a larger figure is computed on a coarser grid and interpolated
 _TWO_TO_MINUS_32 = 2.0**-32
 
@@ -71,13 +72,25 @@ class FigureParams(PlacedParams):
         """See ``MaskParams.above_zero``: what is drawn, without its distance from the rest of the picture."""
         return (self._drawn(roi) > 0).view(np.uint8) * np.uint8(255)
 
+    def choose(self, roi: Mask, banks: Banks, pixels: int) -> Mask:
+        """See ``MaskParams.choose``: in the rectangle around the figure, where that is enough."""
+        drawn = self._drawn(roi)
+        window, floor = _around(drawn, math.ceil(_NEAR * math.sqrt(pixels)) + 4)
+        mask = np.zeros_like(roi)
+        try:
+            near = _everywhere(drawn[window].copy())
+            mask[window] = choose_pixels(near, roi[window] != 0, pixels, self.components, floor)
+        except BelowFloorError:
+            mask = choose_pixels(_everywhere(drawn), roi != 0, pixels, self.components)
+        return mask
+
     def _drawn(self, roi: Mask) -> FloatField:
         """The field near the figure, minus infinity elsewhere."""
         centre, pixels = self.centre(roi), self.wanted(roi)
         size = self.own_size(roi) if pixels is None else math.sqrt(pixels)
         draw = self.drawing(roi, centre, size)
-        field = draw(size) if pixels is None else _fitted(draw, size, roi != 0, pixels)
-        if not np.any((field > 0) & (roi != 0)):
+        field = draw(size) if pixels is None else _fitted(draw, size, roi, pixels)
+        if not _painted(field, roi):
             field[centre] = THINNEST  # it is smaller than a pixel, or lies beside the ROI: it is that pixel
         return field
 
@@ -167,13 +180,18 @@ def _overlap(first: int, count: int, step: int, size: int) -> _Overlap | None:
     return _Overlap(slice(low, high), slice(start - shift, end - shift), slice(start, end))
 
 
-def _fitted(draw: Drawing, first: float, inside: npt.NDArray[np.bool_], pixels: float) -> FloatField:
+def _painted(field: FloatField, roi: Mask) -> int:
+    """How many pixels of the ROI are above zero."""
+    return int(np.count_nonzero((field > 0).view(np.uint8) & roi))
+
+
+def _fitted(draw: Drawing, first: float, roi: Mask, pixels: float) -> FloatField:
     """The figure of the size at which it has about ``pixels`` inside the ROI; a secant, of logarithms."""
     size, power = first, 2.0  # a figure's area grows with the square of its size, a hair's less
     before: tuple[float, float] | None = None
     for left in reversed(range(_ROUNDS)):
         field = draw(size)
-        found = max(0.5, float(np.count_nonzero((field > 0) & inside)))
+        found = max(0.5, float(_painted(field, roi)))
         if abs(found - pixels) <= _CLOSE * pixels or not left:
             break
         if before is not None and found != before[1]:
@@ -184,6 +202,20 @@ def _fitted(draw: Drawing, first: float, inside: npt.NDArray[np.bool_], pixels: 
         if size == before[0]:
             break
     return field
+
+
+def _around(drawn: FloatField, margin: int) -> tuple[tuple[slice, slice], float]:
+    """The rectangle within ``margin`` of what is painted, and what ``_everywhere`` exceeds at no pixel beyond it.
+
+    It begins where OpenCV's blocks of 2 x 2 do, in whose order it numbers pieces.
+    """
+    top, left, bottom, right = bounding_box(drawn > 0) or (0, 0, 1, 1)
+    shape = (drawn.shape[0], drawn.shape[1])
+    top, left, bottom, right = widened_box((top, left, bottom, right), margin, shape)
+    top, left = top & ~1, left & ~1
+    beyond = drawn[:top], drawn[bottom:], drawn[top:bottom, :left], drawn[top:bottom, right:]
+    floor = max((float(part.max()) for part in beyond if part.size), default=-math.inf)
+    return (slice(top, bottom), slice(left, right)), max(floor, -float(margin))
 
 
 def _everywhere(field: FloatField) -> FloatField:

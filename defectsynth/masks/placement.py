@@ -69,7 +69,7 @@ class PlacedParams(MaskParams):
         pixels = positions_of(roi) if among is None else among
         if self._anywhere:
             return pixels
-        miss = self._miss(roi).flat[pixels]
+        miss = self._miss(roi).reshape(-1).take(pixels)
         return pixels[miss <= miss.min()]
 
     def _miss(self, roi: Mask) -> FloatField:
