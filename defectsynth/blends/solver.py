@@ -1,5 +1,7 @@
 """Solving Poisson's equation on a mask of any outline: conjugate gradients, with one multigrid cycle as the preconditioner.
 
+A whole rectangle and a few pixels are solved directly (``rectangle.py``, ``few.py``).
+
 The unknowns are the mask's pixels; each equation is ``sum over the neighbours q in the picture of (u_p - u_q) = wanted_p``,
 with ``u = 0`` at every pixel outside the mask (Dirichlet) and no neighbour at all beyond the picture's border (Neumann).
 Rectangles, blobs, combs, noise and single holes take 4 to 6 iterations, whatever their size.
@@ -16,6 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from defectsynth.blends.few import FEW, solve_few
 from defectsynth.blends.multigrid import Axis, Grid, cycle, hierarchy
 from defectsynth.blends.rectangle import LARGEST, solve_rectangle
 from defectsynth.images import Box, bounding_box
@@ -83,6 +86,8 @@ def _solve_part(mask: BoolField, wanted: FloatField, axes: tuple[Axis, Axis], to
     """The solution for a mask that touches every side of its rectangle."""
     if max(mask.shape) <= LARGEST and mask.all():
         return solve_rectangle(wanted, *axes)
+    if np.count_nonzero(mask) <= FEW:
+        return solve_few(mask, wanted, *axes)
     planes = wanted.shape[0] if wanted.size <= _TOGETHER else 1
     grids = hierarchy(mask, *axes, planes)
     solution = np.empty(wanted.shape, dtype=np.float32)
