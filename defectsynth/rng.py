@@ -143,13 +143,14 @@ class Ahead:
     """The numbers of one sample, drawn at once before they are asked for: those that the samples before it asked for.
 
     A number that was not foreseen is drawn when it is asked for, and foreseen from then on; so this changes how long a number
-    takes and never which one it is. Samples that are asked for in turn are drawn several at a time.
+    takes and never which one it is. Samples that are asked for in turn are drawn several at a time, also where every one of
+    them is as many further on (all pictures that are painted on one normal picture).
 
     Args:
         seed: the dataset's seed, 0 to 2**64 - 1.
     """
 
-    _TOGETHER = 64  # samples at most, where they are asked for in turn: each time twice as many
+    _TOGETHER = (1, 16, 64)  # samples that are drawn at once: the first of a stream, then more
     _MISSED = 8  # numbers that were not foreseen, after which the samples to come are drawn again with them
     _MOST = 4096  # numbers of one sample that are kept in mind
 
@@ -157,21 +158,28 @@ class Ahead:
         self._seed, self._key = seed, _key(seed)
         self._asked: dict[tuple[str, int], int] = {}
         self._missed = 0
-        self._drawn = _Drawn(0, 0, {}, np.zeros((0, 0), dtype=np.uint32))
+        self._last, self._stride = 0, 1
+        self._drawn = _Drawn(range(0), {}, np.zeros((0, 0), dtype=np.uint32))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process draws its own."""
         return Ahead, (self._seed,)
 
-    def sample(self, index: int) -> _Drawn:
-        """What is drawn already of a sample, and perhaps of those after it."""
-        drawn = self._drawn
-        if not drawn.first <= index < drawn.end or self._missed >= self._MISSED:
+    def sample(self, index: int) -> tuple[dict[tuple[str, int], int], list[int]]:
+        """What is drawn already of a sample: the column of each number, and the words in them, four each."""
+        drawn, step, self._last = self._drawn, index - self._last, index
+        if index not in drawn.indices or self._missed >= self._MISSED:
+            drawn = self._drawn = self._draw(self._to_come(index, step, len(drawn.indices)))
             self._missed = 0
-            in_turn = drawn.first < index <= drawn.end
-            count = min(2 * (drawn.end - drawn.first), self._TOGETHER) if in_turn else 1
-            drawn = self._drawn = self._draw(index, min(count, _MAX_SEED - index))
-        return drawn
+        return drawn.columns, drawn.words[drawn.indices.index(index)].tolist()  # flat: many lists keep the collector busy
+
+    def _to_come(self, index: int, step: int, before: int) -> range:
+        """The samples to draw: more than ``before`` where they are asked for in turn, with the same stride again; else one."""
+        in_turn = step == self._stride or (step == 0 and before > 1)
+        if step > 0:
+            self._stride = step
+        count = next((count for count in self._TOGETHER if count > before), self._TOGETHER[-1]) if in_turn else 1
+        return range(index, min(index + count * self._stride, _MAX_SEED), self._stride)
 
     def foresee(self, parameter: str, slot: int) -> None:
         """Draws the number of a parameter, by its whole name, with the others from the next samples on."""
@@ -179,24 +187,24 @@ class Ahead:
         if len(self._asked) < self._MOST:
             self._asked.setdefault((parameter, slot), len(self._asked))
 
-    def _draw(self, index: int, count: int) -> _Drawn:
+    def _draw(self, indices: range) -> _Drawn:
         columns = dict(self._asked)  # another thread may add to it
-        counters = np.empty((4, count, len(columns)), dtype=np.uint32)
-        indices = np.arange(count, dtype=np.uint64) + np.uint64(index)
-        counters[0], counters[1] = indices.astype(np.uint32)[:, None], (indices >> np.uint64(32)).astype(np.uint32)[:, None]
+        counters = np.empty((4, len(indices), len(columns)), dtype=np.uint32)
+        whole = np.arange(len(indices), dtype=np.uint64) * np.uint64(indices.step) + np.uint64(indices.start)
+        counters[0], counters[1] = whole.astype(np.uint32)[:, None], (whole >> np.uint64(32)).astype(np.uint32)[:, None]
         counters[2] = np.array([_parameter_word(name) for name, _ in columns], dtype=np.uint32)
         counters[3] = np.array([slot for _, slot in columns], dtype=np.uint32)
         found = philox_block(counters.reshape(4, -1), self._key)
-        return _Drawn(index, index + count, columns, np.ascontiguousarray(found.T).reshape(count, -1))
+        return _Drawn(indices, columns, np.ascontiguousarray(found.T).reshape(len(indices), -1))
 
 
 class _Drawn:
-    """The numbers of the samples from ``first`` to ``end``, excluded: a row of words for each, four of them in each column."""
+    """The numbers of some samples: a row of words for each, four of them in each column."""
 
-    __slots__ = ("columns", "end", "first", "words")
+    __slots__ = ("columns", "indices", "words")
 
-    def __init__(self, first: int, end: int, columns: dict[tuple[str, int], int], words: npt.NDArray[np.uint32]) -> None:
-        self.first, self.end, self.columns, self.words = first, end, columns, words
+    def __init__(self, indices: range, columns: dict[tuple[str, int], int], words: npt.NDArray[np.uint32]) -> None:
+        self.indices, self.columns, self.words = indices, columns, words
 
 
 class _Sample:
@@ -209,10 +217,9 @@ class _Sample:
         self.key, self.counter = _key(self.seed), (self.index & _MASK, self.index >> 32)
         self.ahead = ahead if attempt == 0 else None
         self.columns: dict[tuple[str, int], int] = {}
-        self.row: list[int] = []  # flat: a list for each number would keep the garbage collector busy
+        self.row: list[int] = []
         if self.ahead is not None:
-            drawn = self.ahead.sample(self.index)
-            self.columns, self.row = drawn.columns, drawn.words[self.index - drawn.first].tolist()
+            self.columns, self.row = self.ahead.sample(self.index)
 
 
 class Draws:

@@ -146,12 +146,29 @@ def test_what_is_drawn_ahead_is_what_would_be_drawn(indices, seed):
 
 def test_samples_in_turn_are_drawn_together_and_what_is_new_is_foreseen():
     ahead = Ahead(5)
-    assert ahead.sample(7).columns == {}
+
+    def drawn_with(index):
+        columns, row = ahead.sample(index)
+        assert len(row) == 4 * len(columns)
+        return len(columns), ahead._drawn.indices
+
+    assert drawn_with(7) == (0, range(7, 8))
     for parameter in range(8):
         ahead.foresee(str(parameter), 0)
-    second = ahead.sample(8)
-    assert (second.first, second.end, len(second.columns)) == (8, 10, 8)
-    assert ahead.sample(9) is second
-    assert (ahead.sample(10).end, ahead.sample(14).end) == (14, 22)
-    jumped = ahead.sample(1000)
-    assert (jumped.first, jumped.end) == (1000, 1001)
+    assert drawn_with(8) == (8, range(8, 9))
+    assert drawn_with(9) == drawn_with(24) == (8, range(9, 25))
+    assert drawn_with(26)[1].start == 26
+    ahead = Ahead(5)
+    assert [drawn_with(index)[1] for index in range(100)][-1] == range(81, 145)
+    assert drawn_with(1000)[1] == range(1000, 1001)
+
+
+def test_samples_of_one_normal_picture_are_drawn_together():
+    ahead = Ahead(5)
+    for picture in range(3):
+        blocks = []
+        for index in range(picture, 2000, 209):
+            ahead.sample(index)
+            blocks.append(ahead._drawn.indices)
+        assert len(set(blocks)) == (3 if picture == 0 else 2)
+        assert blocks[-1].step == 209
