@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-PEERS = ("anomalib's generator", "straightforward way")
+PEERS = ("anomalib's generator", "straightforward way", "CutPaste's steps", "CutPaste's scar, its steps", "NSA's steps")
 ROW, LABEL, WIDTH, MARGIN = 19, 150, 460, 14
 INK, PEER, OURS, COMPILED = (45, 45, 45), (150, 150, 150), (33, 102, 172), (146, 197, 222)
 
