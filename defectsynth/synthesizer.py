@@ -156,7 +156,8 @@ class AnomalySynthesizer:
     # --- draw -------------------------------------------------------------------------------------------------------
 
     def _is_normal(self, index: int) -> bool:
-        return Draws(self.seed, index, ahead=self._ahead).chance("normal", self.recipe.normal_fraction)
+        fraction = self.recipe.normal_fraction
+        return fraction > 0.0 and Draws(self.seed, index, ahead=self._ahead).chance("normal", fraction)
 
     def _draw(self, index: int, attempt: int, shape: tuple[int, int], method: str) -> Plan:
         draws = Draws(self.seed, index, attempt=attempt, ahead=self._ahead)

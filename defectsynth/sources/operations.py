@@ -27,6 +27,7 @@ Table = npt.NDArray[np.uint8]
 """``(256, 3)``, or ``(256, 1)`` where all channels have the same."""
 
 _RAMP = np.arange(256, dtype=np.float64)
+_FIRST_OF_CHANNEL = np.array([[0], [256], [512]])
 
 
 def enhanced(
@@ -71,10 +72,9 @@ def apply_operations(rgb: RGB8, operations: Sequence[Operation]) -> RGB8:
 def _after(histogram: Histogram, tables: Sequence[Table]) -> Histogram:
     """A histogram after every value was looked up in tables, one after the other."""
     for table in tables:
-        counts = [
-            np.bincount(table[:, channel % table.shape[1]], weights=histogram[channel], minlength=256) for channel in range(3)
-        ]
-        histogram = np.stack(counts)
+        places = (table.T + _FIRST_OF_CHANNEL).reshape(-1)  # of all channels in one row
+        counts = np.bincount(places, weights=histogram.reshape(-1), minlength=3 * 256)
+        histogram = np.asarray(counts, dtype=np.float64).reshape(3, 256)
     return histogram
 
 
@@ -86,6 +86,11 @@ def _to_table(*channels: npt.NDArray[np.float64]) -> Table:
     values = np.empty((256, len(channels)), dtype=np.float64)
     for number, channel in enumerate(channels):
         values[:, number] = channel
+    return _rounded(values)
+
+
+def _rounded(values: npt.NDArray[np.float64]) -> Table:
+    """A table of ``values`` ``(256, C)``, which are used up."""
     np.maximum(values, 0.0, out=values)
     np.minimum(values, 255.0, out=values)
     return np.rint(values, out=values).astype(np.uint8)
@@ -132,29 +137,27 @@ def _invert(numbers: Sequence[float], counts: Counts) -> Table:
 
 
 def _autocontrast(numbers: Sequence[float], counts: Counts) -> Table:
-    return _to_table(*(_stretched(channel, numbers[0] / 100.0) for channel in counts()))
-
-
-def _stretched(counts: npt.NDArray[np.float64], cut: float) -> npt.NDArray[np.float64]:
-    """Maps the darkest and lightest values, after a share ``cut`` of the pixels at each end, to 0 and 255."""
-    cut *= float(counts.sum())
-    low = int(np.searchsorted(np.cumsum(counts), cut, side="right"))
-    high = 255 - int(np.searchsorted(np.cumsum(counts[::-1]), cut, side="right"))
-    return _RAMP if high <= low else (_RAMP - low) * 255.0 / (high - low)
+    """Maps the darkest and lightest values, after a share of the pixels at each end, to 0 and 255."""
+    histogram = counts()
+    cut = histogram.sum(axis=1, keepdims=True) * (numbers[0] / 100.0)
+    low = np.count_nonzero(np.cumsum(histogram, axis=1) <= cut, axis=1)
+    high = 255 - np.count_nonzero(np.cumsum(histogram[:, ::-1], axis=1) <= cut, axis=1)
+    stretched = (_RAMP[:, None] - low) * 255.0 / np.maximum(high - low, 1)
+    return _rounded(np.where(high <= low, _RAMP[:, None], stretched))
 
 
 def _equalize(numbers: Sequence[float], counts: Counts) -> Table:
-    return _to_table(*(_equalised(channel) for channel in counts()))
-
-
-def _equalised(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    below = np.cumsum(counts) - counts
-    levels = float(counts.sum() - counts[np.flatnonzero(counts)[-1]])
-    return _RAMP if levels == 0 else below * 255.0 / levels
+    histogram = counts()
+    lightest = 255 - np.argmax(histogram[:, ::-1] > 0, axis=1)
+    levels = histogram.sum(axis=1) - histogram[np.arange(3), lightest]
+    below = np.cumsum(histogram, axis=1) - histogram
+    equalised = below.T * 255.0 / np.where(levels == 0, 1.0, levels)
+    return _rounded(np.where(levels == 0, _RAMP[:, None], equalised))
 
 
 def _contrast(numbers: Sequence[float], counts: Counts) -> Table:
-    means = [float((channel * _RAMP).sum() / channel.sum()) for channel in counts()]
+    histogram = counts()
+    means = ((histogram * _RAMP).sum(axis=1) / histogram.sum(axis=1)).tolist()
     grey = 0.299 * means[0] + 0.587 * means[1] + 0.114 * means[2]
     return _to_table((_RAMP - grey) * numbers[0] + grey)
 
