@@ -51,6 +51,7 @@ Histogram = npt.NDArray[np.float64]
 
 _FULL_SCALE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
 _SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], dtype=np.float32) / 13.0
+_COUNTED_EXACTLY = 2**24  # OpenCV counts in float32
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as PIL and OpenCV
 
 
@@ -210,8 +211,12 @@ def pixel_at(mask: Mask, share: float, window: tuple[slice, slice] = (slice(None
 
 def histogram_of(rgb: npt.NDArray[np.uint8]) -> Histogram:
     """How many pixels of each channel of a picture ``(h, w, 3)`` have each value."""
-    counts = [np.bincount(rgb[:, :, channel].ravel(), minlength=256) for channel in range(3)]
-    return np.stack(counts).astype(np.float64)
+    rows = max(1, _COUNTED_EXACTLY // rgb.shape[1])
+    counts = np.zeros((3, 256))
+    for top in range(0, rgb.shape[0], rows):
+        part = np.ascontiguousarray(rgb[top : top + rows])
+        counts += np.stack([cv2.calcHist([part], [channel], None, [256], [0, 256]).reshape(-1) for channel in range(3)])
+    return counts
 
 
 def scatter(pixels: AnyImage, positions: npt.NDArray[np.intp], values: AnyImage) -> None:
