@@ -11,7 +11,7 @@ from defectsynth.images import AnyImage, full_scale
 
 __all__ = ["is_visible"]
 
-_GLANCE = 4096  # pixels that are looked at in turn, until enough of a change is found
+_GLANCE = 256  # pixels that are looked at first, and then as many again, until enough of a change is found
 
 
 def is_visible(
@@ -37,11 +37,10 @@ def is_visible(
 
 def _difference(before: AnyImage, after: AnyImage, positions: npt.NDArray[np.intp], enough: float) -> float:
     """The sum over some pixels of the largest change of any channel, until it is above ``enough``."""
-    total = 0.0
-    for start in range(0, positions.size, _GLANCE):
-        some = positions[start : start + _GLANCE]
+    total, start, end = 0.0, 0, _GLANCE
+    while start < positions.size and total <= enough:
+        some = positions[start:end]
         change = cv2.absdiff(before.take(some, axis=0)[None], after.take(some, axis=0)[None]).reshape(some.size, -1)
         total += float(np.maximum.reduce(list(change.T)).sum(dtype=np.float64))
-        if total > enough:
-            break
+        start, end = end, 4 * end
     return total
