@@ -14,7 +14,7 @@ import numpy as np
 from defectsynth import samples
 from defectsynth.errors import ImageError, InputError, RegionError
 from defectsynth.files import BUILTIN_PREFIX, MAX_PIXELS, list_images, read_form, read_image, read_mask
-from defectsynth.images import AnyImage, Mask, content_hash, resize_image, resize_mask, split_alpha
+from defectsynth.images import AnyImage, Mask, as_mask, content_hash, resize_image, resize_mask, split_alpha
 
 __all__ = ["Canvas", "Canvases", "KeptCanvases", "open_canvases"]
 
@@ -195,5 +195,5 @@ def _seen(roi: Mask | None, alpha: AnyImage | None) -> Mask | None:
     """The ROI without the pixels that are wholly transparent: a defect there could not be seen."""
     if alpha is None or alpha.all():
         return roi
-    opaque = np.where(alpha[:, :, 0] > 0, np.uint8(255), np.uint8(0))
+    opaque = as_mask(alpha[:, :, 0] > 0)
     return opaque if roi is None else np.minimum(roi, opaque)

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from defectsynth.errors import ImageError, StorageError
-from defectsynth.images import AnyImage, Mask, check_image
+from defectsynth.images import AnyImage, Mask, as_mask, check_image
 
 __all__ = [
     "BUILTIN_PREFIX",
@@ -134,7 +134,7 @@ def binary_mask(image: AnyImage) -> Mask:
     plane = image if image.ndim == 2 else image[:, :, 0]
     top = float(plane.max())
     labels = plane.dtype != np.float32 and top < _FIRST_GREY
-    return np.where((plane > 0) if labels else (plane >= top / 2) & (plane > 0), np.uint8(255), np.uint8(0))
+    return as_mask((plane > 0) if labels else (plane >= top / 2) & (plane > 0))
 
 
 def write_image(path: Path, image: AnyImage) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "Histogram",
     "Mask",
     "alone",
+    "as_mask",
     "bounding_box",
     "check_image",
     "content_hash",
@@ -144,6 +145,11 @@ def to_rgb8(image: AnyImage, white: float | None = None) -> npt.NDArray[np.uint8
     return convert(image, np.uint8, 3, white=white)
 
 
+def as_mask(where: npt.NDArray[np.bool_]) -> Mask:
+    """255 where a flag is set, 0 elsewhere; uint8 of the same shape."""
+    return where.view(np.uint8) * np.uint8(255)
+
+
 def bounding_box(mask: npt.NDArray[Any]) -> Box | None:
     """``(top, left, bottom, right)`` of the pixels that are not zero, ends excluded; None where there is none."""
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8) if mask.dtype == np.bool_ else mask)
@@ -157,7 +163,7 @@ def pieces_of(mask: Mask) -> list[tuple[Box, Mask]]:
     for label in (np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable") + 1).tolist():
         left, top, width, height, _ = (int(value) for value in stats[label])
         own = labels[top : top + height, left : left + width] == label
-        pieces.append(((top, left, top + height, left + width), own.view(np.uint8) * np.uint8(255)))
+        pieces.append(((top, left, top + height, left + width), as_mask(own)))
     return pieces
 
 
@@ -251,7 +257,7 @@ def resize_image(image: AnyImage, shape: tuple[int, int]) -> AnyImage:
 
 def resize_mask(mask: Mask, shape: tuple[int, int]) -> Mask:
     """``shape = (H, W)``, 0 or 255: a pixel is set where at least half of its area was."""
-    return np.where(resize_image(mask, shape) >= 128, np.uint8(255), np.uint8(0))
+    return as_mask(resize_image(mask, shape) >= 128)
 
 
 def mean_colour(rgb: npt.NDArray[np.uint8], where: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float64]:
@@ -280,7 +286,7 @@ def content_hash(image: AnyImage) -> str:
     if _is_grey(rgb[::32]) and _is_grey(rgb):  # most that are not show it at once
         rgb = rgb[:, :, :1]
     digest = hashlib.sha256(repr(rgb.shape).encode())
-    digest.update(np.ascontiguousarray(rgb))
+    digest.update(np.ascontiguousarray(rgb).data)
     return digest.hexdigest()[:32]
 
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from defectsynth import rng
 from defectsynth.compiled import loops
+from defectsynth.images import as_mask
 from defectsynth.products import product
 
 __all__ = ["above", "direction_table", "fbm", "fbm_at", "perlin", "perlin_from_gradients", "smooth"]
@@ -221,7 +222,7 @@ def above(seed: int, shape: tuple[int, int], cells: tuple[float, float], octaves
     compiled = loops()
     if compiled is not None and octaves == 1:
         return compiled.above_level(*_compiled_form(*_gradients(seed, shape, cells, 0), shape), np.float32(level))
-    return (fbm(seed, shape, cells, octaves) > np.float32(level)).view(np.uint8) * np.uint8(255)
+    return as_mask(fbm(seed, shape, cells, octaves) > np.float32(level))
 
 
 def _gradients(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.compiled import loops
-from defectsynth.images import AnyImage, Mask, scatter
+from defectsynth.images import AnyImage, Mask, as_mask, scatter
 from defectsynth.labels import add_degree
 from defectsynth.sample import AnomalySample
 
@@ -107,7 +107,7 @@ class Painting:
 
     def mask_of(self, number: int) -> Mask:
         """``(H, W)`` uint8, 0 or 255: the same as a mask."""
-        return (self.kinds == number).view(np.uint8) * np.uint8(255)
+        return as_mask(self.kinds == number)
 
     def sample(self, normal: AnyImage, plan: Plan) -> AnomalySample:
         """The finished sample of a plan, painted on ``normal``."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from defectsynth.errors import PlanError, RegionError
 from defectsynth.foreground import estimate_foreground
-from defectsynth.images import AnyImage, Mask
+from defectsynth.images import AnyImage, Mask, as_mask
 from defectsynth.recipe import ForegroundRule
 
 __all__ = ["GIVEN", "Region", "Regions", "region_of_plan"]
@@ -155,7 +155,7 @@ def _checked(image: AnyImage, roi: Mask) -> Mask:
     if not isinstance(roi, np.ndarray) or roi.shape != image.shape[:2]:
         found = getattr(roi, "shape", type(roi).__name__)
         raise RegionError(f"the ROI is {found} but the image is {image.shape[:2]}: give (H, W), nonzero where defects may lie")
-    mask = np.where(roi != 0, np.uint8(255), np.uint8(0))
+    mask = as_mask(roi != 0)
     if not mask.any():
         raise RegionError("the ROI is empty: mark at least one pixel where a defect may lie")
     return mask

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.images import AnyImage, Box, Mask, bounding_box
+from defectsynth.images import AnyImage, Box, Mask, as_mask, bounding_box
 
 if TYPE_CHECKING:
     from defectsynth.plan import AnomalyPlan, Plan
@@ -68,7 +68,7 @@ class AnomalySample:
     def pieces(self) -> list[Piece]:
         """The 8-connected pieces of every defect, as far as it lies on top, in the order of ``plan.anomalies``."""
         return [
-            Piece(anomaly.kind, number, box, (labels == label).view(np.uint8) * np.uint8(255))
+            Piece(anomaly.kind, number, box, as_mask(labels == label))
             for number, anomaly, found in self._components()
             for box, label, _, labels in found
         ]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from defectsynth.banks import Banks, DefectBank, MaskBank, NormalBank, TextureBank
 from defectsynth.errors import ImageError, PlanError, RecipeError, RegionError, SynthesisError
 from defectsynth.fill import Fill
-from defectsynth.images import AnyImage, Mask, bounding_box, check_image, full_scale, widened_box
+from defectsynth.images import AnyImage, Mask, as_mask, bounding_box, check_image, full_scale, widened_box
 from defectsynth.memory import keep_freed_memory
 from defectsynth.painting import Painting, copied
 from defectsynth.plan import AnomalyPlan, Plan
@@ -271,7 +271,7 @@ class AnomalySynthesizer:
 def _widened(mask: Mask, halo: float) -> Mask:
     """The mask and what lies within ``halo`` (a fraction of the picture's side) of it."""
     distance = cv2.distanceTransform(255 - mask, cv2.DIST_L2, cv2.DIST_MASK_5)
-    return np.where(distance <= halo * np.sqrt(mask.size), np.uint8(255), np.uint8(0)) if mask.any() else mask
+    return as_mask(distance <= halo * np.sqrt(mask.size)) if mask.any() else mask
 
 
 def _limit(painted: AnyImage, normal: AnyImage, where: npt.NDArray[np.bool_], plan: Plan) -> None:

@@ -16,7 +16,7 @@ from defectsynth.batched.sheets import Sheets
 from defectsynth.batched.shuffle import ShuffleSource
 from defectsynth.blends.mixing import ONE, interpolate
 from defectsynth.fill import Fill
-from defectsynth.images import AnyImage, Mask, bounding_box, full_scale
+from defectsynth.images import AnyImage, Mask, as_mask, bounding_box, full_scale
 from defectsynth.masks.base import MaskParams
 from defectsynth.recipe import Recipe
 from defectsynth.site import Site
@@ -98,7 +98,7 @@ def _each(regions: Tensor | None, shape: tuple[int, int]) -> list[Mask]:
     if regions is None:
         return [np.full(shape, 255, dtype=np.uint8)]
     different = regions[:1] if regions.stride(0) == 0 else regions
-    return [region.contiguous().numpy().view(np.uint8) * np.uint8(255) for region in different]
+    return [as_mask(region.contiguous().numpy()) for region in different]
 
 
 def _difference(before: AnyImage, after: AnyImage) -> float:

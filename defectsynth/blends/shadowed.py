@@ -19,7 +19,7 @@ from defectsynth.blends.light import lit
 from defectsynth.blends.mixing import ONE, edge_weights
 from defectsynth.blends.painting import degree_of, mixed, painted, pixels, unchanged
 from defectsynth.fill import Fill
-from defectsynth.images import Mask
+from defectsynth.images import Mask, as_mask
 from defectsynth.rng import Draws
 from defectsynth.site import Site
 from defectsynth.spec import AngleRange, FractionRange
@@ -82,7 +82,7 @@ class ShadowedParams(BlendParams):
             if np.count_nonzero(worn) < _SMALLEST_SHARE * area:
                 break
             kept, reached = worn.copy(), step
-        return kept.view(np.uint8) * np.uint8(255), reached
+        return as_mask(kept), reached
 
 
 @BLENDS.register

@@ -12,9 +12,9 @@ from defectsynth.foreground.evidence import ramp, ratio_ramp, wholeness
 from defectsynth.foreground.ground import Ground, decode, encode, recode
 from defectsynth.foreground.pieces import tidy
 from defectsynth.foreground.standout import NOISE, Standout
-from defectsynth.foreground.view import Flags, Plane, as_mask, ring, ring_width
+from defectsynth.foreground.view import Flags, Plane, ring, ring_width
 from defectsynth.foreground.watershed import BACKGROUND, PRODUCT, divide
-from defectsynth.images import Mask
+from defectsynth.images import Mask, as_mask
 
 __all__ = ["border_evidence", "border_outline"]
 

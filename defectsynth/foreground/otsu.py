@@ -8,8 +8,8 @@ import numpy as np
 from defectsynth.foreground.evidence import ramp, wholeness
 from defectsynth.foreground.ground import histogram, split_level
 from defectsynth.foreground.pieces import tidy
-from defectsynth.foreground.view import Plane, View, as_mask, ring, ring_width
-from defectsynth.images import Mask
+from defectsynth.foreground.view import Plane, View, ring, ring_width
+from defectsynth.images import Mask, as_mask
 
 __all__ = ["divide_by_grey"]
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from defectsynth.foreground.ground import Ground, decode, encode, histogram, split_level
 from defectsynth.foreground.pieces import tidy
-from defectsynth.foreground.view import as_mask
-from defectsynth.images import Mask
+from defectsynth.images import Mask, as_mask
 
 __all__ = ["NOISE", "Standout", "stand_out"]
 

@@ -13,9 +13,9 @@ from defectsynth.foreground.evidence import ramp, ratio_ramp
 from defectsynth.foreground.ground import Ground, decode, encode
 from defectsynth.foreground.pieces import tidy
 from defectsynth.foreground.standout import NOISE, Standout
-from defectsynth.foreground.view import Plane, View, as_mask, ring, ring_width
+from defectsynth.foreground.view import Plane, View, ring, ring_width
 from defectsynth.foreground.watershed import BACKGROUND, PRODUCT, divide
-from defectsynth.images import Mask
+from defectsynth.images import Mask, as_mask
 
 __all__ = ["Body", "find_body", "structured_outline"]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from defectsynth.images import AnyImage, Mask, full_scale, resize_image
 
-__all__ = ["Flags", "Plane", "View", "as_mask", "look", "ring", "ring_width", "to_picture_size"]
+__all__ = ["Flags", "Plane", "View", "look", "ring", "ring_width", "to_picture_size"]
 
 Plane = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]
@@ -104,8 +104,3 @@ def to_picture_size(mask: Mask, shape: tuple[int, int]) -> Mask:
     resized = resize_image(mask, shape)
     level = min(128, int(resized.max()))
     return np.asarray(cv2.threshold(resized, level - 1, 255, cv2.THRESH_BINARY)[1], dtype=np.uint8)
-
-
-def as_mask(flags: Flags) -> Mask:
-    """255 where a flag is set, 0 elsewhere."""
-    return flags.view(np.uint8) * np.uint8(255)

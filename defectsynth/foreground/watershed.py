@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.foreground.view import Plane, as_mask
-from defectsynth.images import Mask, bounding_box
+from defectsynth.foreground.view import Plane
+from defectsynth.images import Mask, as_mask, bounding_box
 
 __all__ = ["BACKGROUND", "PRODUCT", "Markers", "divide"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from defectsynth.errors import ImageError
-from defectsynth.images import Mask
+from defectsynth.images import Mask, as_mask
 
 __all__ = ["decode_runs", "encode_runs"]
 
@@ -39,7 +39,7 @@ def decode_runs(runs: dict[str, Any], name: str) -> Mask:
         raise ImageError(f"the run lengths of {name} cannot be read ({error!r}): write the file again") from None
     if height < 1 or width < 1 or min(lengths, default=-1) < 0 or sum(lengths) != height * width:
         raise ImageError(f"the run lengths of {name} do not fill {height} x {width} pixels: write the file again")
-    values = np.where(np.arange(len(lengths)) % 2 == 1, np.uint8(255), np.uint8(0))
+    values = as_mask(np.arange(len(lengths)) % 2 == 1)
     return np.ascontiguousarray(np.repeat(values, lengths).reshape(width, height).T)
 
 

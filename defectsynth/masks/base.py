@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from defectsynth.banks import Banks
-from defectsynth.images import Mask
+from defectsynth.images import Mask, as_mask
 from defectsynth.masks.control import choose_pixels, count_pieces, largest_pieces
 from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
@@ -44,7 +44,7 @@ class MaskParams(Part):
 
     def above_zero(self, roi: Mask, banks: Banks) -> Mask:
         """``(H, W)`` uint8: 255 where ``field`` is above zero; a kind that has it for less than the field says so."""
-        return (self.field(roi, banks) > 0).view(np.uint8) * np.uint8(255)
+        return as_mask(self.field(roi, banks) > 0)
 
     def paint(self, roi: Mask, banks: Banks) -> Mask:
         """The mask, ``(H, W)`` uint8 0 or 255, inside the ROI; all zero where these parameters give nothing."""

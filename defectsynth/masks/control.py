@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.images import Mask, bounding_box, positions_of
+from defectsynth.images import Mask, as_mask, bounding_box, positions_of
 from defectsynth.noise import FloatField
 
 __all__ = ["BelowFloorError", "choose_pixels", "count_pieces", "largest_pieces"]
@@ -48,12 +48,12 @@ def choose_pixels(field: FloatField, inside: BoolField, pixels: int, pieces: int
         BelowFloorError: a level at or below the floor was needed.
     """
     chosen = _highest(field, inside, pixels, floor) if pieces is None else _islands(field, inside, pixels, pieces, floor)
-    return chosen.view(np.uint8) * np.uint8(255)
+    return as_mask(chosen)
 
 
 def largest_pieces(mask: Mask, pieces: int) -> Mask:
     """The ``pieces`` largest 8-connected pieces of a mask (ties: the upper, then the left one)."""
-    return _largest(mask != 0, pieces).view(np.uint8) * np.uint8(255)
+    return as_mask(_largest(mask != 0, pieces))
 
 
 def count_pieces(mask: Mask) -> int:

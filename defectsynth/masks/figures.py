@@ -17,7 +17,7 @@ import numpy as np
 
 from defectsynth import rng
 from defectsynth.banks import Banks
-from defectsynth.images import Mask, bounding_box, widened_box
+from defectsynth.images import Mask, as_mask, bounding_box, widened_box
 from defectsynth.masks.control import BelowFloorError, choose_pixels
 from defectsynth.masks.placement import PlacedParams
 from defectsynth.masks.shapes import direction
@@ -70,7 +70,7 @@ class FigureParams(PlacedParams):
 
     def above_zero(self, roi: Mask, banks: Banks) -> Mask:
         """See ``MaskParams.above_zero``: what is drawn, without its distance from the rest of the picture."""
-        return (self._drawn(roi) > 0).view(np.uint8) * np.uint8(255)
+        return as_mask(self._drawn(roi) > 0)
 
     def choose(self, roi: Mask, banks: Banks, pixels: int) -> Mask:
         """See ``MaskParams.choose``: in the rectangle around the figure, where that is enough."""

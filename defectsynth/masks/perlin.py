@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from defectsynth import noise
 from defectsynth.banks import Banks
-from defectsynth.images import Mask
+from defectsynth.images import Mask, as_mask
 from defectsynth.masks.base import MASK_PARAMS, MASKS, MaskParams, MaskSpec
 from defectsynth.masks.turning import rotate
 from defectsynth.noise import FloatField
@@ -79,7 +79,7 @@ class PerlinParams(MaskParams):
         """Where ``_upright`` is above the threshold."""
         mask = noise.above(self.noise, *self._canvas_and_cells(roi), self.octaves, self.threshold)
         if self.rescale and not mask.any():
-            return (self._upright(roi) > np.float32(self.threshold)).view(np.uint8) * np.uint8(255)
+            return as_mask(self._upright(roi) > np.float32(self.threshold))
         return mask
 
     def _canvas_and_cells(self, roi: Mask) -> tuple[tuple[int, int], tuple[float, float]]:

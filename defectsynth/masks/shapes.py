@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from defectsynth.banks import Banks
-from defectsynth.images import Mask
+from defectsynth.images import Mask, as_mask
 from defectsynth.masks.base import MaskSpec
 from defectsynth.masks.placement import Placed, PlacedParams
 from defectsynth.noise import FloatField
@@ -89,7 +89,7 @@ class ShapeParams(PlacedParams):
         )
         mask = np.zeros_like(roi)
         inside = self.inside(*offsets((rows, columns), middle, self.angle), sides)
-        mask[slice(*rows), slice(*columns)] = inside.view(np.uint8) * np.uint8(255)
+        mask[slice(*rows), slice(*columns)] = as_mask(inside)
         return mask
 
     def nearness(self, down: FloatField, across: FloatField, sides: tuple[int, int]) -> FloatField:

@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 
 from defectsynth.affine import Matrix, about, of_resampled, rotation
 from defectsynth.banks import Banks
-from defectsynth.images import Box, Mask, alone, bounding_box
+from defectsynth.images import Box, Mask, alone, as_mask, bounding_box
 from defectsynth.masks.border import CutOff, cut_offs
 from defectsynth.masks.fitting import Cut, Fit, Room, fit_at, largest_fit
 from defectsynth.masks.placement import Placed, PlacedParams, axis_of, distance_from
@@ -202,7 +202,7 @@ class _Fine:
         top, left, bottom, right = _box(shape)
         crop = cv2.copyMakeBorder(shape[top:bottom, left:right], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
         fine = cv2.resize(crop, None, fx=_FINER, fy=_FINER, interpolation=cv2.INTER_LINEAR_EXACT)
-        return cls(np.where(fine >= 128, np.uint8(255), np.uint8(0)), (top, left, bottom, right))
+        return cls(as_mask(fine >= 128), (top, left, bottom, right))
 
     def warped(self, matrix: Matrix, shape: tuple[int, int]) -> Mask:
         """``shape = (H, W)`` uint8: the shape through the map of its own picture."""

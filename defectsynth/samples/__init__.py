@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.errors import InputError
+from defectsynth.images import as_mask
 from defectsynth.rng import Draws
 from defectsynth.samples import board, disc, fabric, gear, pill, plate
 from defectsynth.samples.camera import photograph, shrink
@@ -66,7 +67,7 @@ def product(name: str, index: int, shape: tuple[int, int] = (256, 256), seed: in
     zoom = _zoom(min(shape))
     scene = PRODUCTS[name](draws, Stage((shape[0] * zoom, shape[1] * zoom)))
     image = photograph(shrink(scene.light, zoom), draws)
-    return Product(image, np.where(shrink(scene.coverage, zoom) >= 0.5, np.uint8(255), np.uint8(0)))
+    return Product(image, as_mask(shrink(scene.coverage, zoom) >= 0.5))
 
 
 def _zoom(side: int) -> int:

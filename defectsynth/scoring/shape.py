@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.images import Mask
+from defectsynth.images import Mask, as_mask
 from defectsynth.scoring.views import largest_piece
 
 __all__ = ["SHAPE_FEATURES", "shape_features"]
@@ -77,7 +77,7 @@ def _normalised(mask: Mask) -> Mask:
     if scale != 1:
         shape = (max(1, round(piece.shape[1] * scale)), max(1, round(piece.shape[0] * scale)))
         piece = cv2.resize(piece, shape, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    binary = np.where(piece >= min(0.5, float(piece.max())), np.uint8(255), np.uint8(0))
+    binary = as_mask(piece >= min(0.5, float(piece.max())))
     return cv2.copyMakeBorder(binary, _PAD, _PAD, _PAD, _PAD, cv2.BORDER_CONSTANT, value=0)  # type: ignore[return-value]
 
 
@@ -127,7 +127,7 @@ def _roughness(piece: Mask) -> tuple[float, ...]:
 
 
 def _smoothed(piece: Mask, sigma: float) -> Mask:
-    return np.where(cv2.GaussianBlur(piece, (0, 0), sigma) >= 128, np.uint8(255), np.uint8(0))
+    return as_mask(cv2.GaussianBlur(piece, (0, 0), sigma) >= 128)
 
 
 def _outer(piece: Mask) -> tuple[Contour, Mask]:

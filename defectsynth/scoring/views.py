@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defectsynth.images import AnyImage, Mask, convert, resize_image, resize_mask
+from defectsynth.images import AnyImage, Mask, as_mask, convert, resize_image, resize_mask
 
 __all__ = ["MAX_SIDE", "Regions", "View", "cut_view", "largest_piece", "regions_of", "view_box"]
 
@@ -110,7 +110,7 @@ def _span(middle: int, side: int, length: int) -> tuple[int, int]:
 
 def _shrunk(piece: Mask, shape: tuple[int, int]) -> Mask:
     small = resize_mask(piece, shape)
-    return small if small.any() else np.where(resize_image(piece, shape) > 0, np.uint8(255), np.uint8(0))
+    return small if small.any() else as_mask(resize_image(piece, shape) > 0)
 
 
 def _first_not_empty(*planes: Plane) -> Plane:
