@@ -158,4 +158,5 @@ def _checked(image: AnyImage, roi: Mask) -> Mask:
     mask = as_mask(roi != 0)
     if not mask.any():
         raise RegionError("the ROI is empty: mark at least one pixel where a defect may lie")
+    mask.flags.writeable = False
     return mask

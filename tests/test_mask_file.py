@@ -136,7 +136,7 @@ def test_defects_own_picture_follows_an_outline_that_stays_inside(defect_folder,
     banks, roi = _defects(defect_folder), regions((120, 90), form)
     params = Outline(inside=True, scale_range=(0.5, 4.0)).draw(Draws(1, index), banks)
     piece = params.shape(banks)
-    follows = cv2.warpAffine(piece, params.matrix(piece, roi, banks), roi.shape[::-1], flags=cv2.INTER_LINEAR) >= 128
+    follows = cv2.warpAffine(piece, params.matrix(roi, banks), roi.shape[::-1], flags=cv2.INTER_LINEAR) >= 128
     painted = params.paint(roi, banks) != 0
     assert not (params.field(roi, banks) > 0)[roi == 0].any()
     if painted.sum() > 60:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,8 @@ from defectsynth.errors import RecipeError
 from defectsynth.formats.mvtec import write_mvtec
 from defectsynth.masks import Ellipse, Outline
 from defectsynth.masks.base import MaskSpec
+from defectsynth.masks.kept import Kept
+from defectsynth.masks.outline import OutlineParams
 from defectsynth.masks.placement import axis_of
 from defectsynth.masks.silhouette import most_alike
 from defectsynth.rng import Draws
@@ -347,3 +350,35 @@ def test_a_core_of_any_size_fills_any_mask(height, width, index):
         assert patch.dtype == np.uint8
     if core.shape[0] == 1:
         assert (patch == core[0, 0]).all()
+
+
+def test_what_was_found_is_kept_for_an_roi_that_cannot_change():
+    kept, asked = Kept(), []
+
+    def find(roi, *others):
+        return kept.get(roi, others, lambda: asked.append(others) or len(asked))
+
+    roi, one, other = np.full((4, 4), 255, np.uint8), object(), object()
+    assert [find(roi, one), find(roi, one)] == [1, 2]  # it might be written to in between
+    roi.flags.writeable = False
+    assert [find(roi, one), find(roi, one), find(roi, other), find(roi, one)] == [3, 3, 4, 5]
+    same = roi.copy()
+    same.flags.writeable = False
+    assert find(same, one) == 6
+    found_by_another = []
+    thread = threading.Thread(target=lambda: found_by_another.append(find(same, one)))
+    thread.start()
+    thread.join()
+    assert found_by_another == [7] and find(same, one) == 6
+
+
+def test_an_roi_that_is_written_to_is_looked_at_again(defect_folder):
+    banks = Banks(defects=DefectBank(defect_folder))
+    name = banks.defects.names[0]
+    params = OutlineParams(name=name, hash=banks.defects.hash_of(name)[:16], angle=30.0, scale=1.0, flip=False, place=0.5)
+    roi = np.zeros((80, 80), np.uint8)
+    roi[:, :30] = 255
+    left = params.paint(roi, banks)
+    roi[:] = np.roll(roi, 50, axis=1)
+    right = params.paint(roi, banks)
+    assert left[:, :30].any() and not left[:, 30:].any() and right[:, 50:].any() and not right[:, :50].any()

@@ -12,11 +12,12 @@ from pydantic import Field
 
 from defectsynth.images import Mask, pixel_at, positions_of
 from defectsynth.masks.base import MaskParams, MaskSpec
+from defectsynth.masks.kept import Kept
 from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
 from defectsynth.spec import FractionRange
 
-__all__ = ["Axis", "Placed", "PlacedParams", "axis_of", "depth_of", "distance_from"]
+__all__ = ["Axis", "Placed", "PlacedParams", "axis_of", "depth_of", "distance_from", "kept_axis_of"]
 
 _ANYWHERE = (0.0, 1.0)
 _ROUND = 1.5  # length over width below which an ROI has no axis
@@ -76,8 +77,8 @@ class PlacedParams(MaskParams):
         """``(H, W)`` float32: how far each pixel is from what is allowed, 0 where it is allowed."""
         miss = np.zeros(roi.shape, dtype=np.float32)
         if self.depth != _ANYWHERE:
-            miss = _beyond(depth_of(roi), self.depth)
-        axis = None if self.along == _ANYWHERE else axis_of(roi)
+            miss = _beyond(_DEPTHS.get(roi, (), lambda: depth_of(roi)), self.depth)
+        axis = None if self.along == _ANYWHERE else kept_axis_of(roi)
         return miss if axis is None else np.maximum(miss, _beyond(axis.along(roi), self.along))
 
 
@@ -120,6 +121,10 @@ class Axis:
         return ((way - low) / max(high - low, 1.0)).astype(np.float32)
 
 
+_DEPTHS: Kept[FloatField] = Kept()
+_AXES: Kept[Axis | None] = Kept()
+
+
 def axis_of(roi: Mask) -> Axis | None:
     """The axis of an ROI that is at least 1.5 times as long as it is wide (second moments); None where it is rounder."""
     rows, columns = (index.astype(np.int64) for index in np.nonzero(roi))
@@ -138,6 +143,11 @@ def axis_of(roi: Mask) -> Axis | None:
     even = abs(skew) < _EVEN * (middle + half) ** 1.5
     direction = angle if even or skew > 0 else angle + math.pi  # a long tail lies where little is
     return Axis(round(-math.degrees(direction) % 360.0, 4), (x, y))
+
+
+def kept_axis_of(roi: Mask) -> Axis | None:
+    """``axis_of``; of the same ROI again, what was found."""
+    return _AXES.get(roi, (), lambda: axis_of(roi))
 
 
 def _central_moments(x: npt.NDArray[np.int64], y: npt.NDArray[np.int64]) -> dict[int, tuple[float, ...]]:

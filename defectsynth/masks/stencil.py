@@ -24,7 +24,8 @@ from defectsynth.banks import Banks
 from defectsynth.images import Box, Mask, alone, as_mask, bounding_box
 from defectsynth.masks.border import CutOff, cut_offs
 from defectsynth.masks.fitting import Cut, Fit, Room, fit_at, largest_fit
-from defectsynth.masks.placement import Placed, PlacedParams, axis_of, distance_from
+from defectsynth.masks.kept import Kept
+from defectsynth.masks.placement import Placed, PlacedParams, distance_from, kept_axis_of
 from defectsynth.masks.silhouette import most_alike
 from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
@@ -36,6 +37,24 @@ StretchRange = Annotated[PositiveRange, within(0.01, 100.0)]
 _SMALLEST_SIDE = 1.0
 _FINER = 4  # the shape is drawn this many times finer before it is turned, so that a magnified one has no stairs
 _PHASES = 997  # the digits of ``place`` after those that choose among the centres choose which centres are tried
+
+
+@dataclass(frozen=True, slots=True)
+class _Pose:
+    """How a shape is set down.
+
+    Attributes:
+        matrix: from the shape's own picture to the product's.
+        centre: (row, column).
+        fit: where all of it lies in the ROI, if that was asked for.
+    """
+
+    matrix: Matrix
+    centre: tuple[int, int]
+    fit: Fit | None = None
+
+
+_POSES: Kept[_Pose] = Kept()
 
 
 class StencilParams(PlacedParams):
@@ -79,21 +98,26 @@ class StencilParams(PlacedParams):
 
     def above_zero(self, roi: Mask, banks: Banks) -> Mask:
         """See ``MaskParams.above_zero``: the shape in its place."""
-        shape = self.shape(banks)
-        if self.inside:
-            fit = self._fit(shape, roi)
-            return fit.cut.set_down((roi.shape[0], roi.shape[1]), self.centre(roi, fit.centres))
-        return _Fine.of(shape).warped(self.matrix(shape, roi, banks), (roi.shape[0], roi.shape[1]))
+        pose, shape = self._pose(roi, banks), (roi.shape[0], roi.shape[1])
+        if pose.fit is not None:
+            return pose.fit.cut.set_down(shape, pose.centre)
+        return _Fine.of(self.shape(banks)).warped(pose.matrix, shape)
 
-    def matrix(self, shape: Mask, roi: Mask, banks: Banks) -> Matrix:
+    def matrix(self, roi: Mask, banks: Banks) -> Matrix:
         """From the shape's own picture to the product's."""
+        return self._pose(roi, banks).matrix
+
+    def _pose(self, roi: Mask, banks: Banks) -> _Pose:
+        return _POSES.get(roi, (self, banks), lambda: self._find_pose(self.shape(banks), roi, banks))
+
+    def _find_pose(self, shape: Mask, roi: Mask, banks: Banks) -> _Pose:
         if self.inside:
             fit = self._fit(shape, roi)
             row, column = self.centre(roi, fit.centres)
-            return about(self._linear(fit.factor, roi), _deepest(shape), (column, row))
+            return _Pose(about(self._linear(fit.factor, roi), _deepest(shape), (column, row)), (row, column), fit)
         linear = self._linear(self._factor(shape, roi), roi)
         row, column = self.centre(roi, self._alike(shape, linear, roi, banks))
-        return about(linear, _middle(shape), (column, row))
+        return _Pose(about(linear, _middle(shape), (column, row)), (row, column))
 
     def _alike(self, shape: Mask, linear: npt.NDArray[np.float64], roi: Mask, banks: Banks) -> npt.NDArray[np.intp] | None:
         around = None if self.alike == 1.0 else self.surroundings(banks)
@@ -129,7 +153,7 @@ class StencilParams(PlacedParams):
 
     def _turn(self, roi: Mask) -> float:
         """Degrees anticlockwise; a mirrored shape is mirrored across its own product's axis."""
-        axis = None if self.axis is None else axis_of(roi)
+        axis = None if self.axis is None else kept_axis_of(roi)
         if axis is None or self.axis is None:
             return self.angle
         return self.angle + axis.angle + (self.axis - 180.0 if self.flip else -self.axis)

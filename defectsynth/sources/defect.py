@@ -63,7 +63,7 @@ class DefectParams(SourceParams):
         placed = site.mask_params
         if isinstance(placed, OutlineParams) and placed.name == self.name:
             piece = placed.mask_of_piece(defect)
-            patch = _place(defect.rgb, placed.matrix(piece, site.roi, site.banks), site)
+            patch = _place(defect.rgb, placed.matrix(site.roi, site.banks), site)
         else:
             piece = defect.mask
             patch = self._stretch(defect, site)
