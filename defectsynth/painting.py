@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.compiled import loops
-from defectsynth.images import AnyImage, Mask, as_mask, scatter
+from defectsynth.images import AnyImage, Mask, as_mask, full_scale, scatter
 from defectsynth.labels import add_degree
 from defectsynth.sample import AnomalySample
 
@@ -95,6 +95,19 @@ class Painting:
                 scatter(self.flat, lost, normal.reshape(self.flat.shape).take(lost, axis=0))
                 self.kinds.reshape(-1)[lost] = 0
         self.relabelled = True
+
+    def limit_outside(self, normal: AnyImage, most: float, white: int | None) -> None:
+        """Brings the pixels that were painted but belong to no defect to within ``most``, of full scale, of the product."""
+        painted = np.concatenate(self.touched) if self.touched else np.zeros(0, dtype=np.intp)
+        outside = painted[self.kinds.reshape(-1).take(painted) == 0]
+        before, after = normal.reshape(self.flat.shape).take(outside, axis=0), self.flat.take(outside, axis=0)
+        if normal.dtype == np.float32:
+            limited = np.clip(after, np.maximum(before - np.float32(most), 0.0), np.minimum(before + np.float32(most), 1.0))
+        else:
+            levels = np.int32(most * (white or full_scale(normal.dtype)))  # rounded down: never more than was said
+            wide = before.astype(np.int32)
+            limited = np.clip(after.astype(np.int32), wide - levels, wide + levels)
+        scatter(self.flat, outside, limited.astype(normal.dtype))
 
     def pixels_of(self, number: int) -> Positions:
         """``(n,)``: the pixels of a defect that still are its own, row by row."""

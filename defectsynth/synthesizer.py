@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from defectsynth.banks import Banks, DefectBank, MaskBank, NormalBank, TextureBank
 from defectsynth.errors import ImageError, PlanError, RecipeError, RegionError, SynthesisError
 from defectsynth.fill import Fill
-from defectsynth.images import AnyImage, Mask, as_mask, bounding_box, check_image, full_scale, widened_box
+from defectsynth.images import AnyImage, Mask, as_mask, bounding_box, check_image, widened_box
 from defectsynth.memory import keep_freed_memory
 from defectsynth.painting import Painting, copied
 from defectsynth.plan import AnomalyPlan, Plan
@@ -203,7 +203,7 @@ class AnomalySynthesizer:
         if not plan.label.plain:
             _relabel(painting, image, plan)
         if any(anomaly.halo > 0 for anomaly in plan.anomalies):
-            _limit(painting.image, image, painting.kinds == 0, plan)
+            painting.limit_outside(image, plan.label.outside, plan.white)
         return painting
 
     def _paint_anomaly(self, painting: Painting, plan: Plan, anomaly: AnomalyPlan, roi: Mask, number: int) -> None:
@@ -270,20 +270,13 @@ class AnomalySynthesizer:
 
 def _widened(mask: Mask, halo: float) -> Mask:
     """The mask and what lies within ``halo`` (a fraction of the picture's side) of it."""
-    distance = cv2.distanceTransform(255 - mask, cv2.DIST_L2, cv2.DIST_MASK_5)
-    return as_mask(distance <= halo * np.sqrt(mask.size)) if mask.any() else mask
-
-
-def _limit(painted: AnyImage, normal: AnyImage, where: npt.NDArray[np.bool_], plan: Plan) -> None:
-    """Brings the pixels of ``where`` to within ``label.outside`` of the product."""
-    before = normal[where]
-    if normal.dtype == np.float32:
-        most = np.float32(plan.label.outside)
-        painted[where] = np.clip(painted[where], np.maximum(before - most, 0.0), np.minimum(before + most, 1.0))
-        return
-    levels = np.int32(plan.label.outside * (plan.white or full_scale(normal.dtype)))  # rounded down: never more than was said
-    wide = before.astype(np.int32)
-    painted[where] = np.clip(painted[where].astype(np.int32), wide - levels, wide + levels).astype(normal.dtype)
+    box, reach = bounding_box(mask), halo * np.sqrt(mask.size)
+    support = np.zeros_like(mask)
+    if box is not None:
+        top, left, bottom, right = widened_box(box, math.ceil(reach) + 1, (mask.shape[0], mask.shape[1]))
+        window = slice(top, bottom), slice(left, right)
+        support[window] = as_mask(cv2.distanceTransform(255 - mask[window], cv2.DIST_L2, cv2.DIST_MASK_5) <= reach)
+    return support
 
 
 def _relabel(painting: Painting, normal: AnyImage, plan: Plan) -> None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from defectsynth.images import Mask, bounding_box
 from defectsynth.masks.border import BorderSide, against
+from defectsynth.masks.kept import Kept
 
 __all__ = ["Cut", "Fit", "Room", "fit_at", "largest_fit"]
 
@@ -68,6 +69,33 @@ class Fit:
     centres: Positions
 
 
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What of an ROI does not depend on a shape.
+
+    Attributes:
+        origin, size: (top, left) and (height, width) of the rectangle around it.
+        ends: of each pixel of the rectangle, row by row: the column where the run of the ROI that it lies in ends.
+        positions: of the ROI's pixels in the rectangle, row by row.
+    """
+
+    origin: tuple[int, int]
+    size: tuple[int, int]
+    ends: npt.NDArray[np.int32]
+    positions: Positions
+
+    @classmethod
+    def of(cls, roi: Mask) -> _Ground:
+        top, left, bottom, right = bounding_box(roi) or (0, 0, *roi.shape)
+        inside = roi[top:bottom, left:right] != 0
+        beyond = np.where(inside, np.int32(inside.shape[1]), np.arange(inside.shape[1], dtype=np.int32))
+        ends = np.minimum.accumulate(beyond[:, ::-1], axis=1)[:, ::-1].ravel()
+        return cls((top, left), (bottom - top, right - left), ends, np.flatnonzero(inside))
+
+
+_GROUNDS: Kept[_Ground] = Kept()
+
+
 class Room:
     """The ROI of one picture, prepared for asking where shapes fit.
 
@@ -77,14 +105,10 @@ class Room:
     """
 
     def __init__(self, roi: Mask, phase: float) -> None:
+        ground = _GROUNDS.get(roi, (), lambda: _Ground.of(roi))
         self._shape = roi.shape[0], roi.shape[1]
-        top, left, bottom, right = bounding_box(roi) or (0, 0, *roi.shape)
-        inside = roi[top:bottom, left:right] != 0
-        self.size = inside.shape[0], inside.shape[1]
-        self._origin = top, left
-        beyond = np.where(inside, np.int32(inside.shape[1]), np.arange(inside.shape[1], dtype=np.int32))
-        self._ends = np.minimum.accumulate(beyond[:, ::-1], axis=1)[:, ::-1].ravel()
-        self._rows, self._columns = np.divmod(_sample(np.flatnonzero(inside), phase), inside.shape[1])
+        self.size, self._origin, self._ends = ground.size, ground.origin, ground.ends
+        self._rows, self._columns = np.divmod(_sample(ground.positions, phase), self.size[1])
 
     def centres(self, cut: Cut) -> Positions:
         """Those of the tried positions at which the whole shape lies inside the ROI."""
@@ -167,7 +191,9 @@ def _sample(positions: Positions, phase: float) -> Positions:
     if positions.size <= _CENTRES:
         return positions
     fractions = (phase + _GOLDEN * np.arange(_CENTRES)) % 1.0
-    return positions[np.unique((fractions * positions.size).astype(np.intp))]
+    some = np.zeros(positions.size, dtype=np.bool_)
+    some[(fractions * positions.size).astype(np.intp)] = True
+    return positions[some]
 
 
 def _runs(cut: Cut) -> tuple[Positions, Positions, Positions]:
