@@ -259,6 +259,8 @@ def _finished(store: Store) -> list[Line]:
 
 
 def _finish(store: Store, form: dict[str, Any], lines: list[Line]) -> None:
+    """Once every shard is there: the card and the index; what a worker that died was writing goes."""
+    store.clear_temporary()
     contents = Contents()
     for line in lines:
         contents.kinds.update({(split, kind): number for split, kind, number in line["kinds"]})

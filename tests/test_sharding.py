@@ -203,6 +203,14 @@ def test_render_in_formats_of_files(tmp_path, format):
     render_as(job(), RECIPE, str(tmp_path / "set"), format, overwrite=True)
 
 
+def test_what_a_worker_that_died_was_writing_goes(alone, tmp_path):
+    def leave_one(done, total):
+        (tmp_path / "set/.test-000000.tar.22137.tmp").write_bytes(b"half")
+
+    shards(tmp_path / "set", progress=leave_one)
+    assert contents(tmp_path / "set") == contents(alone)
+
+
 # --- many machines ----------------------------------------------------------------------------------------------------------
 
 
