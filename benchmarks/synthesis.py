@@ -28,6 +28,7 @@ from defectsynth.samples import product
 
 WARM_UP = 3000  # plans that are drawn first: of some hundred textures nearly all have been read then
 BLOCK = 6  # samples in turn: a stream
+PLANS = 1200  # of each preset
 
 
 def synthesizer_of(preset: str, arguments: argparse.Namespace, images: list[AnyImage]) -> AnomalySynthesizer:
@@ -45,14 +46,25 @@ def painting(synthesizer: AnomalySynthesizer) -> Way:
     return lambda image, index: synthesizer(image, index=index)
 
 
-def planning(synthesizer: AnomalySynthesizer, count: int = 300) -> float:
-    """Median seconds of drawing a plan, of samples in turn; by then every texture's hash is known."""
+def planning(synthesizers: dict[str, AnomalySynthesizer]) -> dict[str, float]:
+    """Median seconds of drawing a plan, in rounds as ``measure``; by then every texture's hash is known."""
+    times: dict[str, list[float]] = {preset: [] for preset in synthesizers}
+    for synthesizer in synthesizers.values():
+        _drawn(synthesizer, 0, WARM_UP)
+    for number in range(PLANS // BLOCK):
+        for preset, synthesizer in synthesizers.items():
+            times[preset] += _drawn(synthesizer, WARM_UP + number * BLOCK, BLOCK)
+    return {preset: median(values) for preset, values in times.items()}
+
+
+def _drawn(synthesizer: AnomalySynthesizer, first: int, count: int) -> list[float]:
+    """Seconds of each of ``count`` plans."""
     times = []
-    for index in range(WARM_UP + count):
+    for index in range(first, first + count):
         started = perf_counter()
         synthesizer._draw(index, 0, (256, 256), "none")
         times.append(perf_counter() - started)
-    return median(times[WARM_UP:])
+    return times
 
 
 def measure(ways: dict[str, Way], images: list[AnyImage], rounds: int, kept: list[str]) -> dict[str, float]:
@@ -103,7 +115,7 @@ def main() -> None:
             print(f"| {size} | {name} | {seconds * 1e3:.2f} | {1 / seconds:,.0f} | {ratios[0]} | {ratios[1]} |", flush=True)
         results[str(size)] = found
     print("\n| preset | microseconds a plan |\n|---|---:|")
-    results["plan"] = {preset: planning(synthesizer) for preset, synthesizer in synthesizers.items()}
+    results["plan"] = planning(synthesizers)
     for preset, seconds in results["plan"].items():
         print(f"| {preset} | {seconds * 1e6:.0f} |")
     print(f"\nCompiled loops: {'yes' if loops() else 'no'}.")

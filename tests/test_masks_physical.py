@@ -19,7 +19,7 @@ from defectsynth.banks import Banks
 from defectsynth.errors import RecipeError
 from defectsynth.masks import MASK_PARAMS, MASKS, Blob, Crack, Pits, Simplex, Stain, Stroke, Union
 from defectsynth.masks.blob import _polygon
-from defectsynth.masks.control import count_pieces
+from defectsynth.masks.control import choose_pixels, count_pieces
 from defectsynth.masks.figures import Grid, draw_around
 from defectsynth.masks.lines import draw_line
 from defectsynth.masks.simplex import simplex
@@ -79,6 +79,34 @@ def test_masks_lie_inside_the_roi(kind, height, width, index, round_roi):
     assert not mask[roi == 0].any()
     assert mask.any() or kind is Simplex
     assert (params.paint(roi, Banks()) == mask).all()
+
+
+def stripes(height: int, width: int) -> np.ndarray:
+    """Little of any figure lies on it."""
+    roi = np.zeros((height, width), np.uint8)
+    roi[::7] = 255
+    return roi
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+def test_a_mask_is_chosen_near_its_figure_as_in_the_whole_picture(kind, monkeypatch):
+    wholes = []
+
+    def watched(field, inside, pixels, pieces, floor=None):
+        wholes.append(floor is None)
+        return choose_pixels(field, inside, pixels, pieces, floor)
+
+    monkeypatch.setattr("defectsynth.masks.figures.choose_pixels", watched)
+    for shape in ((200, 260), (61, 90)):
+        for roi in (whole(*shape), disc(*shape), stripes(*shape)):
+            for index, components in enumerate((None, (1, 1), (1, 3), None, (1, 1), (1, 3))):
+                spec = kind(area_range=(0.002, 0.3), **({} if components is None else {"components_range": components}))
+                params = draw(spec, index)
+                asked = max(1, round(params.area * pixels(roi)))
+                expected = choose_pixels(params.field(roi, Banks()), roi != 0, asked, params.components)
+                assert (params.paint(roi, Banks()) == expected).all(), (shape, index, components)
+    assert wholes.count(False) == 36
+    assert 0 < wholes.count(True) < 36  # where the figure has no room, its level is one of the whole picture
 
 
 @pytest.mark.parametrize("kind", KINDS)

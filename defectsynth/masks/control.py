@@ -146,7 +146,7 @@ def _island_at_full_size(field: FloatField, inside: BoolField, pixels: int, floo
     ascending = np.sort(field.reshape(-1).take(positions_of(inside)))
     field = np.where(inside, field, np.float32(-np.inf))
     too_few, enough, labels, sizes = _bracket(field, ascending, pixels)
-    _above_floor(_level(ascending, enough), floor)
+    _above_floor(_level(ascending, enough) if enough < ascending.size else np.float32(-np.inf), floor)
     largest = int(sizes.argmax())
     if sizes[largest] <= (1.0 + _TOLERANCE) * pixels:
         return np.asarray(labels == largest)
