@@ -39,7 +39,7 @@ def bare(images: list[AnyImage], synthesizer: AnomalySynthesizer) -> Iterator[An
 
 
 def bare_floats(images: list[AnyImage], synthesizer: AnomalySynthesizer) -> Iterator[Any]:
-    yield from bare([np.float32(image) / 255 for image in images], synthesizer)
+    yield from bare([image.astype(np.float32) / 255 for image in images], synthesizer)
 
 
 def dataset(layout: str) -> Callable[..., Iterator[Any]]:
@@ -72,7 +72,8 @@ def torchvision(images: list[AnyImage], synthesizer: AnomalySynthesizer) -> Iter
     tensors = [tv_tensors.Image(image.transpose(2, 0, 1).copy()) for image in images]
     masks = [tv_tensors.Mask(np.zeros(image.shape[:2], np.uint8)) for image in images]
     for index in count():
-        place, tensors_of.draw = index % len(images), own
+        place = index % len(images)
+        tensors_of.draw = own  # type: ignore[assignment]
         yield transform({"image": tensors[place], "mask": masks[place]})
 
 
@@ -84,7 +85,7 @@ def anomalib(images: list[AnyImage], synthesizer: AnomalySynthesizer) -> Iterato
     generator = AnomalyGenerator(synthesizer, probability=1.0)
     tensors = [torch.from_numpy(image.transpose(2, 0, 1).copy()).float() / 255 for image in images]
     for index in count():
-        tensors_of.draw = own
+        tensors_of.draw = own  # type: ignore[assignment]
         yield generator(tensors[index % len(images)])
 
 

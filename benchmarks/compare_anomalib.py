@@ -99,7 +99,7 @@ class Runtime:
 
     def __init__(self, model: nn.Module, peer: Peer) -> None:
         self._model, self._peer = model.eval(), peer
-        model.post_processor = None  # raw maps and scores: normalisation changes neither's order
+        model.post_processor = None  # type: ignore[assignment]  # raw maps and scores: normalisation changes neither's order
 
     @torch.no_grad()
     def __call__(self, images: np.ndarray) -> Found:
@@ -220,7 +220,7 @@ def table(lines: list[Line]) -> str:
     rows = ["| data | detector | px | image AUROC | image AP | pixel AUROC | pixel AP | AUPRO | minutes | steps | ms |"]
     rows.append("|---|---|" + "---:|" * 9)
     for line in lines:
-        values = " | ".join("-" if line.metrics[key] is None else f"{100.0 * line.metrics[key]:.1f}" for key in SHOWN)
+        values = " | ".join("-" if value is None else f"{100.0 * value:.1f}" for value in map(line.metrics.get, SHOWN))
         cost = f"{line.minutes:.1f} | {line.steps} | {line.milliseconds:.0f}"
         rows.append(f"| {line.data} | {line.model} | {line.size} | {values} | {cost} |")
     return "\n".join(rows)

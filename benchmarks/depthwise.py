@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +26,8 @@ from torch import Tensor
 from defectsynth.files import write_bytes
 from lkad_models.ops import by_fourier, by_torch, crossover
 from lkad_models.ops.geometry import Geometry, geometry_of
+
+Ways = tuple[Callable[[Tensor], object], ...]
 
 CASES = (
     # batch, channels, side, kernel: the stages of `tiny` at 128 and of `base` at 256 pixels, in training and for one picture
@@ -36,7 +39,7 @@ CASES = (
 )  # fmt: skip
 
 
-def plain(x: Tensor, weight: Tensor, geometry: Geometry) -> tuple[Callable[[Tensor], object], ...]:
+def plain(x: Tensor, weight: Tensor, geometry: Geometry) -> Ways:
     """Torch's own in the layout that is given."""
     channels = weight.shape[0]
 
@@ -50,7 +53,7 @@ def plain(x: Tensor, weight: Tensor, geometry: Geometry) -> tuple[Callable[[Tens
     )
 
 
-def ways_of(x: Tensor, weight: Tensor) -> dict[str, tuple[Callable[[Tensor], object], ...]]:
+def ways_of(x: Tensor, weight: Tensor) -> dict[str, Ways]:
     """Forward, gradient of the input and of the weight, by way."""
     geometry = geometry_of(x, weight, 1, "same", 1)
     size, kernel = (x.shape[2], x.shape[3]), (weight.shape[2], weight.shape[3])
@@ -59,14 +62,15 @@ def ways_of(x: Tensor, weight: Tensor) -> dict[str, tuple[Callable[[Tensor], obj
         from lkad_models.ops import by_triton
 
         modules["triton"] = by_triton
-    found = {"as given": plain(x, weight, geometry)}
-    for name, module in modules.items():
-        found[name] = (
-            lambda _, module=module: module.forward(x, weight, geometry),
-            lambda gradient, module=module: module.input_gradient(gradient, weight, size, geometry),
-            lambda gradient, module=module: module.weight_gradient(gradient, x, kernel, geometry),
-        )  # type: ignore[assignment]
-    return found
+
+    def of(module: Any) -> Ways:
+        return (
+            lambda _: module.forward(x, weight, geometry),
+            lambda gradient: module.input_gradient(gradient, weight, size, geometry),
+            lambda gradient: module.weight_gradient(gradient, x, kernel, geometry),
+        )
+
+    return {"as given": plain(x, weight, geometry)} | {name: of(module) for name, module in modules.items()}
 
 
 def milliseconds(work: Callable[[], object], device: str, least: float = 0.05, most: int = 30) -> float:

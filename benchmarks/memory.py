@@ -8,9 +8,11 @@ Prints microseconds to make, fill and drop six float32 arrays of each size; ``re
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 
 import numpy as np
+import numpy.typing as npt
 
 from defectsynth.memory import keep_freed_memory
 
@@ -26,19 +28,22 @@ def microseconds(work: Callable[[], object], repeats: int = 200) -> float:
 
 
 def made(size: int) -> None:
-    arrays = [np.empty((size, size), dtype=np.float32) for _ in range(6)]
+    filled([np.empty((size, size), dtype=np.float32) for _ in range(6)])
+
+
+def filled(arrays: list[npt.NDArray[np.float32]]) -> None:
     for array in arrays:
         array.fill(1)
 
 
 def main() -> None:
-    before = {size: microseconds(lambda size=size: made(size)) for size in SIZES}
+    before = {size: microseconds(partial(made, size)) for size in SIZES}
     keep_freed_memory()
     print("| side | made anew | kept | reused |\n|---:|---:|---:|---:|")
     for size in SIZES:
         arrays = [np.empty((size, size), dtype=np.float32) for _ in range(6)]
-        reused = microseconds(lambda arrays=arrays: [array.fill(1) for array in arrays])
-        print(f"| {size} | {before[size]:.0f} | {microseconds(lambda size=size: made(size)):.0f} | {reused:.0f} |")
+        reused = microseconds(partial(filled, arrays))
+        print(f"| {size} | {before[size]:.0f} | {microseconds(partial(made, size)):.0f} | {reused:.0f} |")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def straightforward(textures: list[Path]) -> Way:
     def augment(image: AnyImage, index: int) -> object:
         draws, side = Draws(0, index), image.shape[0]
         texture = cv2.imread(str(textures[draws.integer("texture", (0, len(textures) - 1))]))
-        texture = cv2.resize(texture, (side, side)).astype(np.float64) / 255
+        texture = cv2.resize(np.asarray(texture), (side, side)).astype(np.float64) / 255
         cells = 2 ** draws.integer("cells", (0, 5), 0), 2 ** draws.integer("cells", (0, 5), 1)
         noise = tiled_perlin(index, side, cells)
         turn = cv2.getRotationMatrix2D((side / 2, side / 2), draws.uniform("angle", (-90, 90)), 1.0)

@@ -70,7 +70,9 @@ def recurs(one: LabelledPicture, other: LabelledPicture) -> bool:
     masks = [read_mask(one.mask) != 0, read_mask(other.mask) != 0]
     places = [[float(index.mean()) / side for index, side in zip(np.nonzero(mask), mask.shape, strict=True)] for mask in masks]
     forms = [mask.shape[1] / mask.shape[0] for mask in masks]
-    return float(np.abs(np.subtract(*places)).max()) < SAME_PLACE and 1 / SAME_FORM < forms[0] / forms[1] < SAME_FORM
+    return (
+        float(np.abs(np.subtract(places[0], places[1])).max()) < SAME_PLACE and 1 / SAME_FORM < forms[0] / forms[1] < SAME_FORM
+    )
 
 
 def split(pictures: list[LabelledPicture], count: int, seed: int, fit: Path, rest: Path) -> None:

@@ -46,7 +46,7 @@ def prepare(learner: learning.Learner, way: str) -> None:
                 module.backend = "aten"
     if way == "default":
         learner.to(memory_format=torch.contiguous_format)
-        learning._channels_last = lambda images: images  # type: ignore[assignment]
+        learning._channels_last = lambda images: images
 
 
 def one(options: argparse.Namespace) -> dict[str, float]:
