@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,11 +15,12 @@ from defectsynth.batched.sheets import Sheets
 from defectsynth.batched.shuffle import ShuffleSource
 from defectsynth.blends.mixing import ONE, interpolate
 from defectsynth.fill import Fill
-from defectsynth.images import AnyImage, Mask, as_mask, bounding_box, full_scale
+from defectsynth.images import Mask, as_mask, bounding_box
 from defectsynth.masks.base import MaskParams
 from defectsynth.recipe import Recipe
 from defectsynth.site import Site
 from defectsynth.sources.base import SourceParams
+from defectsynth.visibility import is_visible
 
 __all__ = ["SparseWay"]
 
@@ -63,7 +63,8 @@ class SparseWay:
         site = Site(sheets.picture(row), roi, mask, mask_params, box, self._banks)
         before = sheets.pixels(row, site.positions)
         after = interpolate(before, Fill(source, site).pixels, np.full((1, 1), weight, dtype=np.uint32))
-        if len(before) < self._recipe.min_area * mask.size or _difference(before, after) < self._recipe.min_difference:
+        large_enough = len(before) >= self._recipe.min_area * mask.size
+        if not large_enough or not is_visible(before, after, np.arange(len(before)), self._recipe.min_difference):
             return False
         degree = 1.0 if self._recipe.label.kind == "binary" else weight / ONE
         sheets.write(row, site.positions, after, degree)
@@ -99,10 +100,3 @@ def _each(regions: Tensor | None, shape: tuple[int, int]) -> list[Mask]:
         return [np.full(shape, 255, dtype=np.uint8)]
     different = regions[:1] if regions.stride(0) == 0 else regions
     return [as_mask(region.contiguous().numpy()) for region in different]
-
-
-def _difference(before: AnyImage, after: AnyImage) -> float:
-    """The mean of the largest change of any channel of ``(n, C)``, as a fraction of full scale."""
-    change: AnyImage = cv2.absdiff(after[None], before[None]).reshape(before.shape)
-    largest = np.maximum.reduce([change[:, channel] for channel in range(change.shape[1])])
-    return float(largest.mean(dtype=np.float64)) / full_scale(before.dtype)
