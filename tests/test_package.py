@@ -119,7 +119,6 @@ def test_the_other_package_is_never_imported():
 PAINT = """
 import hashlib, cv2, numpy as np
 from defectsynth import AnomalySynthesizer
-from defectsynth.images import content_hash
 if THREADS: cv2.setNumThreads(THREADS)
 synth = AnomalySynthesizer("industrial", seed=5)
 image = np.full((160, 200, 3), 120, np.uint8)
@@ -129,6 +128,10 @@ for index in range(12):
     sample = synth(image, index=index, roi=roi)
     digest.update(sample.mask.tobytes() + sample.image.tobytes() + sample.defect_map.tobytes())
     digest.update(synth(image[:, :, 0], index=index, roi=roi).image.tobytes())
+grain = np.random.default_rng(1).integers(0, 256, (2, 160, 200, 3)).astype(np.uint8)
+patches = AnomalySynthesizer("nsa-texture", seed=5, normals={"one": grain[0], "other": grain[1]})
+for index in range(6):
+    digest.update(patches(image, index=index).image.tobytes())
 print(digest.hexdigest())
 """
 
