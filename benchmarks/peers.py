@@ -152,10 +152,10 @@ def of_nsa(images: Sequence[AnyImage]) -> Way:
             draws = Draws(0, index, path=f"{number}.")
             if number and draws.chance("coin", 0.5):
                 continue
-            rows, columns = max(3, round(side(draws, 0) * height)), max(3, round(side(draws, 1) * width))
+            rows, columns = max(8, round(side(draws, 0) * height)), max(8, round(side(draws, 1) * width))
             top, left = draws.integer("top", (0, height - rows)), draws.integer("left", (0, width - columns))
             scale = draws.normal("scale", (1.0, 0.5), (0.7, 1.3))
-            size = min(width, max(3, round(columns * scale))), min(height, max(3, round(rows * scale)))
+            size = min(width, max(8, round(columns * scale))), min(height, max(8, round(rows * scale)))
             patch = cv2.resize(other[top : top + rows, left : left + columns], size)
             to = draws.integer("x", (0, width - size[0])), draws.integer("y", (0, height - size[1]))
             middle = to[0] + size[0] // 2, to[1] + size[1] // 2

@@ -6,7 +6,7 @@ One core, one thread. anomalib's ``PerlinAnomalyGenerator`` is measured where an
 ``probability=1``, CutPaste where torchvision is. Rounds of all ways are interleaved; the tables show medians. Whether
 compiled loops are used (numba, the extra ``[fast]``) is said below; ``DEFECTSYNTH_COMPILED=0`` switches them off. The first
 samples, which fill the caches of decoded sources and of foregrounds, are left out, as they are in a training run. The second
-table is what drawing a plan costs, without painting.
+table is what drawing a plan costs, without painting; the third, which stage takes which share of a sample's time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from time import perf_counter
 
 import cv2
 from peers import ANOMALIB, PUBLISHED, Way, peers
+from stages import STAGES, shares
 
 from defectsynth import AnomalySynthesizer, load_recipe, preset_names
 from defectsynth.compiled import loops
@@ -102,6 +103,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     files = [path for path in list_images(arguments.textures) if read_image(path).ndim == 3][:100]
     results: dict[str, dict[str, float]] = {}
+    parts: dict[int, dict[str, dict[str, float]]] = {}
     print("| size | way | ms | images/s | times anomalib | times its published way |\n|---:|---|---:|---:|---:|---:|")
     for size in arguments.sizes:
         images = pictures(arguments.images, size)
@@ -114,10 +116,16 @@ def main() -> None:
             ratios = [f"{found[peer] / seconds:.1f}" if peer in found else "" for peer in beside]
             print(f"| {size} | {name} | {seconds * 1e3:.2f} | {1 / seconds:,.0f} | {ratios[0]} | {ratios[1]} |", flush=True)
         results[str(size)] = found
+        parts[size] = {name: shares(way, images, arguments.rounds * BLOCK) for name, way in synthesizers.items()}
     print("\n| preset | microseconds a plan |\n|---|---:|")
     results["plan"] = planning(synthesizers)
     for preset, seconds in results["plan"].items():
         print(f"| {preset} | {seconds * 1e6:.0f} |")
+    print("\n| size | preset | " + " | ".join(STAGES) + " |\n|---:|---|" + "---:|" * len(STAGES))
+    for size, by_preset in parts.items():
+        for preset, share in by_preset.items():
+            print(f"| {size} | {preset} | " + " | ".join(f"{share[stage]:.0%}" for stage in STAGES) + " |")
+            results[f"{size}: {preset}"] = share
     print(f"\nCompiled loops: {'yes' if loops() else 'no'}.")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2))
