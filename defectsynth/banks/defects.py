@@ -15,7 +15,7 @@ from defectsynth.banks.folders import where
 from defectsynth.errors import ImageError, PlanError, SourceError
 from defectsynth.foreground import estimate_foreground
 from defectsynth.formats.mvtec import LabelledPicture, datasets_below, read_defects, read_labelled
-from defectsynth.images import Box, Mask, content_hash, pieces_of, to_rgb8
+from defectsynth.images import Box, Mask, content_hash, mean_colour, pieces_of, to_rgb8
 
 __all__ = ["Defect", "DefectBank"]
 
@@ -41,6 +41,20 @@ class Defect:
     def pieces(self) -> list[tuple[Box, Mask]]:
         """See ``images.pieces_of``."""
         return pieces_of(self.mask)
+
+    @cached_property
+    def _colours(self) -> dict[Box, npt.NDArray[np.float64]]:
+        return {}
+
+    def colour_around(self, box: Box) -> npt.NDArray[np.float64]:
+        """``(3,)`` in 0..255: the mean colour of what is no defect in a rectangle, of all of it where there is nothing else."""
+        found = self._colours.get(box)
+        if found is None:
+            top, left, bottom, right = box
+            found = mean_colour(self.rgb[top:bottom, left:right], self.mask[top:bottom, left:right] == 0)
+            found.flags.writeable = False
+            self._colours[box] = found
+        return found
 
     @cached_property
     def foreground(self) -> Mask | None:

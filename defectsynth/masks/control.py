@@ -24,6 +24,7 @@ Labels = npt.NDArray[np.integer[Any]]
 
 _APART = np.ones((5, 5), dtype=np.uint8)  # pieces keep two pixels between them
 _LARGE = 512 * 512  # pixels; beyond, a piece is found on a sparse grid and refined in the rectangle around it
+_SPARSE = 16  # every so many of the values of a field are put in order to see about how high the highest ones are
 _TOLERANCE = 0.15  # a piece up to 15 % too large is taken as it is; a larger one is trimmed back to where it came from
 
 
@@ -65,9 +66,31 @@ def count_pieces(mask: Mask) -> int:
     return int(cv2.connectedComponents(mask[top:bottom, left:right], connectivity=8)[0]) - 1
 
 
-def _level(ascending: npt.NDArray[np.float32], rank: int) -> np.float32:
-    """The value that ``rank`` pixels reach; infinity for none."""
-    return np.float32(ascending[ascending.size - rank]) if rank > 0 else np.float32(np.inf)
+class _Levels:
+    """The value that each number of pixels reaches; pieces are small, so only the highest values are put in order.
+
+    Args:
+        values: ``(n,)``.
+    """
+
+    def __init__(self, values: npt.NDArray[np.float32]) -> None:
+        self._values, self.size = values, values.size
+        self._highest = values[:0]  # ascending
+
+    def reached_by(self, rank: int) -> np.float32:
+        """The value that ``rank`` pixels reach; infinity for none."""
+        if rank > self._highest.size:
+            self._highest = _highest_values(self._values, min(2 * rank, self.size))
+        return np.float32(self._highest[-rank]) if rank > 0 else np.float32(np.inf)
+
+
+def _highest_values(values: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
+    """The ``count`` highest, ascending; those that some of all values show to be low are left out before any is compared."""
+    some = np.sort(values[::_SPARSE])
+    reached = values >= some[max(0, some.size - 1 - 3 * count // (2 * _SPARSE))]
+    if np.count_nonzero(reached) >= count:
+        values = values.take(positions_of(reached[None]))
+    return np.sort(values)[values.size - count :]
 
 
 def _above_floor(level: np.float32, floor: float | None) -> None:
@@ -143,28 +166,26 @@ def _window_around(rough: BoolField, step: int) -> tuple[slice, slice]:
 
 
 def _island_at_full_size(field: FloatField, inside: BoolField, pixels: int, floor: float | None) -> BoolField:
-    ascending = np.sort(field.reshape(-1).take(positions_of(inside)))
+    levels = _Levels(field.reshape(-1).take(positions_of(inside)))
     field = np.where(inside, field, np.float32(-np.inf))
-    too_few, enough, labels, sizes = _bracket(field, ascending, pixels)
-    _above_floor(_level(ascending, enough) if enough < ascending.size else np.float32(-np.inf), floor)
+    too_few, enough, labels, sizes = _bracket(field, levels, pixels)
+    _above_floor(levels.reached_by(enough) if enough < levels.size else np.float32(-np.inf), floor)
     largest = int(sizes.argmax())
     if sizes[largest] <= (1.0 + _TOLERANCE) * pixels:
         return np.asarray(labels == largest)
     window = _around(labels, np.flatnonzero(sizes >= pixels))  # a higher level's piece that is large enough lies in one of them
     chosen = np.zeros_like(inside)
-    chosen[window] = _trimmed(field[window], ascending, (too_few, enough), labels[window] == largest, pixels)
+    chosen[window] = _trimmed(field[window], levels, (too_few, enough), labels[window] == largest, pixels)
     return chosen
 
 
-def _bracket(
-    field: FloatField, ascending: npt.NDArray[np.float32], pixels: int
-) -> tuple[int, int, Labels, npt.NDArray[np.intp]]:
+def _bracket(field: FloatField, levels: _Levels, pixels: int) -> tuple[int, int, Labels, npt.NDArray[np.intp]]:
     """A rank whose largest piece is too small, one whose largest piece is not (or all there is), and the pieces of that one."""
-    too_few, enough = 0, min(2 * pixels, ascending.size)
-    labels, sizes = _labelled(field >= _level(ascending, enough))
-    while sizes.max() < pixels and enough < ascending.size:
-        too_few, enough = enough, min(2 * enough, ascending.size)
-        labels, sizes = _labelled(field >= _level(ascending, enough))
+    too_few, enough = 0, min(2 * pixels, levels.size)
+    labels, sizes = _labelled(field >= levels.reached_by(enough))
+    while sizes.max() < pixels and enough < levels.size:
+        too_few, enough = enough, min(2 * enough, levels.size)
+        labels, sizes = _labelled(field >= levels.reached_by(enough))
     return too_few, enough, labels, sizes
 
 
@@ -174,14 +195,12 @@ def _around(labels: Labels, numbers: npt.NDArray[np.intp]) -> tuple[slice, slice
     return slice(top & ~1, bottom), slice(left & ~1, right)
 
 
-def _trimmed(
-    field: FloatField, ascending: npt.NDArray[np.float32], ranks: tuple[int, int], piece: BoolField, pixels: int
-) -> BoolField:
+def _trimmed(field: FloatField, levels: _Levels, ranks: tuple[int, int], piece: BoolField, pixels: int) -> BoolField:
     """The piece of the highest level between two ranks at which there is one of ``pixels``; cut back where it is larger."""
     (too_few, enough), size = ranks, int(np.count_nonzero(piece))
     while enough - too_few > 1 and size > (1.0 + _TOLERANCE) * pixels:
         rank = (too_few + enough) // 2
-        labels, sizes = _labelled(field >= _level(ascending, rank))
+        labels, sizes = _labelled(field >= levels.reached_by(rank))
         largest = int(sizes.argmax())
         if sizes[largest] >= pixels:
             enough, piece, size = rank, labels == largest, int(sizes[largest])
@@ -189,7 +208,7 @@ def _trimmed(
             too_few = rank
     if size <= (1.0 + _TOLERANCE) * pixels:
         return piece
-    core = _largest(piece & (field >= _level(ascending, too_few)), 1)  # one level up, what is one piece now was several
+    core = _largest(piece & (field >= levels.reached_by(too_few)), 1)  # one level up, what is one piece now was several
     return _grow(core if core.any() else piece & (field == field[piece].max()), piece, pixels)
 
 

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from defectsynth.affine import Matrix, about, of_resampled, rotation, shifted
 from defectsynth.banks import Banks, Defect
-from defectsynth.images import Mask, bounding_box, mean_colour, resize_image
+from defectsynth.images import Box, Mask, bounding_box, mean_colour, resize_image
 from defectsynth.masks.base import MaskParams
 from defectsynth.masks.outline import OutlineParams
 from defectsynth.rng import Draws
@@ -70,7 +70,7 @@ class DefectParams(SourceParams):
         patch = apply_operations(patch, self.operations)
         if self.tone.neutral:
             return patch
-        reference = _enhanced_colour(_surrounding_colour(defect, piece), self.operations)
+        reference = _enhanced_colour(defect.colour_around(_around(piece, _SURROUNDINGS)), self.operations)
         return self.tone.apply(patch, reference, site.local_colour())
 
     def _stretch(self, defect: Defect, site: Site) -> RGB8:
@@ -80,7 +80,9 @@ class DefectParams(SourceParams):
         whole = (0, 0, height, width)
         if self.part == "core":
             return _mirrored(defect.rgb[_core(defect.mask)], (height, width), self.angle + rotation_of(self.operations))
-        return sample(defect.rgb[_window(defect.mask, 0.0)], (height, width), whole, self.angle + rotation_of(self.operations))
+        top, left, bottom, right = _around(defect.mask, 0.0)
+        own, angle = defect.rgb[top:bottom, left:right], self.angle + rotation_of(self.operations)
+        return sample(own, (height, width), whole, angle)
 
 
 @SOURCES.register
@@ -137,11 +139,12 @@ def _place(rgb: RGB8, matrix: Matrix, site: Site) -> RGB8:
     return np.asarray(placed, dtype=np.uint8)
 
 
-def _window(mask: Mask, margin: float) -> tuple[slice, slice]:
+def _around(mask: Mask, margin: float) -> Box:
     """The rectangle around a mask, wider by ``margin`` of its sides in every direction, inside the picture."""
     top, left, bottom, right = bounding_box(mask) or (0, 0, mask.shape[0], mask.shape[1])
     more_y, more_x = round((bottom - top) * margin) + (margin > 0), round((right - left) * margin) + (margin > 0)
-    return slice(max(0, top - more_y), bottom + more_y), slice(max(0, left - more_x), right + more_x)
+    ends = min(mask.shape[0], bottom + more_y), min(mask.shape[1], right + more_x)
+    return max(0, top - more_y), max(0, left - more_x), *ends
 
 
 def _core(mask: Mask) -> tuple[slice, slice]:
@@ -160,11 +163,6 @@ def _mirrored(core: RGB8, shape: tuple[int, int], angle: float) -> RGB8:
     flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
     turned = cv2.warpAffine(np.ascontiguousarray(core), to_core, shape[::-1], flags=flags, borderMode=cv2.BORDER_REFLECT)
     return np.asarray(turned, dtype=np.uint8)
-
-
-def _surrounding_colour(defect: Defect, piece: Mask) -> npt.NDArray[np.float64]:
-    window = _window(piece, _SURROUNDINGS)
-    return mean_colour(defect.rgb[window], defect.mask[window] == 0)
 
 
 def _enhanced_colour(colour: npt.NDArray[np.float64], operations: tuple[Operation, ...]) -> npt.NDArray[np.float64]:
