@@ -153,8 +153,10 @@ def render(
         print(json.dumps(result.to_dict()))
     else:
         kinds = ", ".join(f"{kind} {number}" for kind, number in result.kinds.items())
-        rate = (result.pictures - result.resumed) / max(result.seconds, 1e-9)
-        typer.echo(f"{result.pictures} pictures in {out} ({kinds}), {result.seconds:.1f} s, {rate:.0f} pictures/s")
+        made = result.pictures - result.resumed
+        before = f", {result.resumed} of them there before" if result.resumed else ""
+        rate = f", {made / max(result.seconds, 1e-9):.0f} pictures/s" if made else ""
+        typer.echo(f"{result.pictures} pictures in {out} ({kinds}){before}, {result.seconds:.1f} s{rate}")
         if format is FormatChoice.mvtec:
             typer.echo(f"look at {Path(out) / PREVIEW_FILE}")
         if result.skipped:
