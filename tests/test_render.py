@@ -100,7 +100,13 @@ def command(out: Path, *more: str) -> list[str]:
 
 
 def start_and_wait_for(arguments: list[str], out: Path, lines: int) -> subprocess.Popen:
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        arguments,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell has its background jobs ignore it
+    )
     partial = out / "manifest.partial.jsonl"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
