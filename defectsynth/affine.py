@@ -21,13 +21,17 @@ def rotation(angle: float, scale: float = 1.0, *, mirror: bool = False) -> npt.N
 
 def about(linear: npt.NDArray[np.float64], point: tuple[float, float], to: tuple[float, float]) -> Matrix:
     """The map with this linear part that takes ``point`` to ``to``, both (x, y)."""
-    shift = np.array(to) - linear[:, 0] * point[0] - linear[:, 1] * point[1]
-    return np.column_stack([linear, shift])
+    found = np.empty((2, 3))
+    found[:, :2], found[:, 2] = linear, np.array(to) - linear[:, 0] * point[0] - linear[:, 1] * point[1]
+    return found
 
 
 def shifted(matrix: Matrix, x: float, y: float) -> Matrix:
     """The map followed by a shift."""
-    return matrix + np.array([[0.0, 0.0, x], [0.0, 0.0, y]])
+    found = matrix.copy()
+    found[0, 2] += x
+    found[1, 2] += y
+    return found
 
 
 def of_resampled(matrix: Matrix, step: tuple[float, float], origin: tuple[float, float] = (0.0, 0.0)) -> Matrix:
@@ -39,5 +43,7 @@ def of_resampled(matrix: Matrix, step: tuple[float, float], origin: tuple[float,
         origin: (x, y) of the crop's corner in the picture.
     """
     first = [(0.5 * step[axis] - 0.5) + origin[axis] for axis in (0, 1)]  # the crop's first pixel centre
-    shift = matrix[:, 2] + matrix[:, 0] * first[0] + matrix[:, 1] * first[1]
-    return np.column_stack([matrix[:, 0] * step[0], matrix[:, 1] * step[1], shift])
+    found = np.empty((2, 3))
+    found[:, 0], found[:, 1] = matrix[:, 0] * step[0], matrix[:, 1] * step[1]
+    found[:, 2] = matrix[:, 2] + matrix[:, 0] * first[0] + matrix[:, 1] * first[1]
+    return found

@@ -29,6 +29,7 @@ __all__ = [
     "from_float",
     "full_scale",
     "histogram_of",
+    "is_whole",
     "luminance",
     "mean_colour",
     "pieces_of",
@@ -41,6 +42,7 @@ __all__ = [
     "split_alpha",
     "to_float",
     "to_rgb8",
+    "whole_mask",
     "widened_box",
 ]
 
@@ -150,6 +152,27 @@ def as_mask(where: npt.NDArray[np.bool_]) -> Mask:
     return where.view(np.uint8) * np.uint8(255)
 
 
+_WHOLE: dict[tuple[int, ...], Mask] = {}
+_MOST_WHOLE = 8  # shapes
+
+
+def whole_mask(shape: tuple[int, int]) -> Mask:
+    """``(H, W)`` with every pixel set; not to be written to. The same one for the same shape: ``is_whole`` knows it again."""
+    found = _WHOLE.get(shape)
+    if found is None:
+        found = np.full(shape, 255, dtype=np.uint8)
+        found.flags.writeable = False
+        if len(_WHOLE) >= _MOST_WHOLE:
+            _WHOLE.clear()
+        _WHOLE[shape] = found
+    return found
+
+
+def is_whole(mask: Mask) -> bool:
+    """Whether a mask is one of ``whole_mask``, without looking at its pixels; false of any other, also where all are set."""
+    return _WHOLE.get(mask.shape) is mask
+
+
 def bounding_box(mask: npt.NDArray[Any]) -> Box | None:
     """``(top, left, bottom, right)`` of the pixels that are not zero, ends excluded; None where there is none."""
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8) if mask.dtype == np.bool_ else mask)
@@ -204,6 +227,10 @@ def pixel_at(mask: Mask, share: float, window: tuple[slice, slice] = (slice(None
     Returns:
         None where no pixel is set there.
     """
+    if is_whole(mask):
+        (top, bottom, _), (left, right, _) = (ends.indices(size) for ends, size in zip(window, mask.shape, strict=True))
+        row, column = divmod(int(share * ((bottom - top) * (right - left))), right - left)
+        return top + row, left + column
     part = mask[window]
     up_to_row = np.cumsum(cv2.reduce(part, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0], dtype=np.int64) // 255
     if up_to_row[-1] == 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from defectsynth.errors import PlanError, RegionError
 from defectsynth.foreground import estimate_foreground
-from defectsynth.images import AnyImage, Mask, as_mask
+from defectsynth.images import AnyImage, Mask, as_mask, whole_mask
 from defectsynth.recipe import ForegroundRule
 
 __all__ = ["GIVEN", "Region", "Regions", "region_of_plan"]
@@ -113,14 +113,7 @@ def _same(one: AnyImage, other: AnyImage) -> bool:
 
 
 def _whole(image: AnyImage) -> Mask:
-    return _all_of((image.shape[0], image.shape[1]))
-
-
-@lru_cache(maxsize=8)
-def _all_of(shape: tuple[int, int]) -> Mask:
-    mask = np.full(shape, 255, dtype=np.uint8)
-    mask.flags.writeable = False
-    return mask
+    return whole_mask((image.shape[0], image.shape[1]))
 
 
 def _find(image: AnyImage, rule: ForegroundRule) -> Region:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from defectsynth.banks import Banks, DefectBank
 from defectsynth.masks import MASK_PARAMS, MASKS, Intersection, Outline, Perlin, Union
-from defectsynth.masks.control import choose_pixels, count_pieces
+from defectsynth.images import is_whole, pixel_at, whole_mask
+from defectsynth.masks.control import _Levels, choose_pixels, count_pieces
 from defectsynth.noise import perlin
 from defectsynth.rng import Draws
 
@@ -71,6 +72,28 @@ def test_chosen_pieces_never_exceed_what_was_asked(seed, pixels, pieces):
     field = perlin(seed, (40, 40), (6, 6))
     inside = np.ones((40, 40), bool)
     assert 1 <= count_pieces(choose_pixels(field, inside, pixels, pieces)) <= pieces
+
+
+@given(st.integers(0, 300), st.lists(st.integers(1, 2000), min_size=1, max_size=5), st.integers(1, 40))
+def test_a_level_is_what_so_many_pixels_reach(seed, ranks, grid):
+    values = np.round(perlin(seed, (40, 50), (3, 4)).reshape(-1) * grid)  # many are level with each other
+    levels = _Levels(values)
+    for rank in ranks:
+        assert levels.reached_by(rank) == np.sort(values)[-rank]
+    assert levels.reached_by(0) == np.inf
+
+
+@given(SIDE, SIDE, st.floats(0.0, 0.999999), st.data())
+def test_a_whole_roi_has_the_places_of_any_other_with_all_pixels(height, width, share, data):
+    rows = sorted(data.draw(st.tuples(st.integers(0, height), st.integers(0, height)).filter(lambda ends: ends[0] != ends[1])))
+    columns = sorted(data.draw(st.tuples(st.integers(0, width), st.integers(0, width)).filter(lambda ends: ends[0] != ends[1])))
+    window, other = (slice(*rows), slice(*columns)), np.full((height, width), 255, np.uint8)
+    whole = whole_mask((height, width))
+    assert is_whole(whole)
+    assert not is_whole(other)
+    assert pixel_at(whole, share, window) == pixel_at(other, share, window)
+    assert pixel_at(whole, share) == pixel_at(other, share)
+    assert (draw(Perlin(), 3).paint(whole, Banks()) == draw(Perlin(), 3).paint(other, Banks())).all()
 
 
 def test_a_large_picture_gets_its_area_and_pieces_too():

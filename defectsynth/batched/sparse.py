@@ -15,7 +15,7 @@ from defectsynth.batched.sheets import Sheets
 from defectsynth.batched.shuffle import ShuffleSource
 from defectsynth.blends.mixing import ONE, interpolate
 from defectsynth.fill import Fill
-from defectsynth.images import Mask, as_mask, bounding_box
+from defectsynth.images import Mask, as_mask, bounding_box, whole_mask
 from defectsynth.masks.base import MaskParams
 from defectsynth.recipe import Recipe
 from defectsynth.site import Site
@@ -97,6 +97,6 @@ class SparseWay:
 def _each(regions: Tensor | None, shape: tuple[int, int]) -> list[Mask]:
     """The ROI of each picture, ``(H, W)`` uint8, 0 or 255; one alone where all have the same."""
     if regions is None:
-        return [np.full(shape, 255, dtype=np.uint8)]
+        return [whole_mask(shape)]
     different = regions[:1] if regions.stride(0) == 0 else regions
     return [as_mask(region.contiguous().numpy()) for region in different]

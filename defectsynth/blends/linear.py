@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from defectsynth.blends.base import BLEND_PARAMS, BLENDS, Blended, BlendParams, BlendSpec
-from defectsynth.blends.mixing import ONE, interpolate, pixel_weights
+from defectsynth.blends.mixing import ONE, interpolate, is_opaque, pixel_weights
 from defectsynth.fill import Fill
 from defectsynth.rng import Draws
 from defectsynth.site import Site
@@ -38,7 +38,11 @@ class LinearParams(BlendParams):
         """See ``BlendParams.blend``; the degree of anomaly is the weight of the source."""
         weights = pixel_weights(site, self.opacity, self.edge * site.side)
         degree = weights[:, 0].astype(np.float32) / np.float32(ONE)
-        return interpolate(site.pixels, fill.pixels, weights), np.broadcast_to(degree, site.positions.shape)
+        if degree.size == 1:
+            degree = np.full(site.positions.shape, degree[0])
+        if is_opaque(weights, site.image.dtype):
+            return fill.pixels, degree
+        return interpolate(site.pixels, fill.pixels, weights), degree
 
 
 @BLENDS.register

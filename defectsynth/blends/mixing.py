@@ -11,7 +11,7 @@ from defectsynth.images import AnyImage, Mask
 from defectsynth.noise import smooth
 from defectsynth.site import Site
 
-__all__ = ["ONE", "Weights", "edge_weights", "interpolate", "pixel_weights"]
+__all__ = ["ONE", "Weights", "edge_weights", "interpolate", "is_opaque", "pixel_weights"]
 
 ONE = 1 << 16
 """Weights are integers out of 65,536, so that 8- and 16-bit blends are exact sums."""
@@ -36,6 +36,11 @@ def pixel_weights(site: Site, opacity: float, edge: float) -> Weights:
     if edge < 1.0:
         return np.full((1, 1), round(opacity * ONE), dtype=np.uint32)
     return edge_weights(site.mask[site.window], opacity, edge)[site.inside][:, None]
+
+
+def is_opaque(weights: Weights, dtype: np.dtype[np.generic]) -> bool:
+    """Whether ``interpolate`` gives the patch itself, for pictures of this type; floats are rounded on the way."""
+    return weights.size == 1 and int(weights[0, 0]) == ONE and dtype != np.float32
 
 
 def interpolate(image: AnyImage, patch: AnyImage, weights: Weights) -> AnyImage:

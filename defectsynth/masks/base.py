@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from defectsynth.banks import Banks
-from defectsynth.images import Mask, as_mask
+from defectsynth.images import Mask, as_mask, is_whole
 from defectsynth.masks.control import choose_pixels, count_pieces, largest_pieces
 from defectsynth.noise import FloatField
 from defectsynth.rng import Draws
@@ -49,7 +49,8 @@ class MaskParams(Part):
     def paint(self, roi: Mask, banks: Banks) -> Mask:
         """The mask, ``(H, W)`` uint8 0 or 255, inside the ROI; all zero where these parameters give nothing."""
         if self.area is None or self.sizes_itself:
-            mask = np.bitwise_and(self.above_zero(roi, banks), roi)
+            mask = self.above_zero(roi, banks)
+            mask = mask if is_whole(roi) else np.bitwise_and(mask, roi)
             return mask if self.components is None else largest_pieces(mask, self.components)
         return self.choose(roi, banks, max(1, round(self.area * int(np.count_nonzero(roi)))))
 

@@ -23,6 +23,7 @@ Values = npt.NDArray[np.float32]
 AdjustmentName = Literal["brightness", "contrast", "saturation", "hue"]
 Adjustment = tuple[AdjustmentName, float]
 """A name and what was drawn for it: a factor, of ``hue`` degrees."""
+_AS_IT_IS, _TO_GREY = np.eye(3, dtype=np.float32), np.tile(LUMA, (3, 1))  # of three channels
 
 
 class Jitter(Spec):
@@ -70,7 +71,7 @@ def apply_jitter(patch: AnyImage, adjustments: Sequence[Adjustment], white: floa
     values = np.array(patch) if patch.dtype == np.float32 else to_float(patch, white)
     for name, amount in adjustments:
         values = _APPLY[name](values, np.float32(amount))
-        np.clip(values, np.float32(0.0), np.float32(1.0), out=values)
+        values.clip(np.float32(0.0), np.float32(1.0), out=values)
     return from_float(values, patch.dtype, white)
 
 
@@ -91,8 +92,8 @@ def _contrast(values: Values, factor: np.float32) -> Values:
 def _saturation(values: Values, factor: np.float32) -> Values:
     if values.shape[2] != 3:
         return values
-    to_grey = np.broadcast_to(LUMA, (3, 3)) * (np.float32(1.0) - factor)
-    return np.asarray(cv2.transform(values, to_grey + np.eye(3, dtype=np.float32) * factor), dtype=np.float32)
+    to_grey = _TO_GREY * (np.float32(1.0) - factor)
+    return np.asarray(cv2.transform(values, to_grey + _AS_IT_IS * factor), dtype=np.float32)
 
 
 def _hue(values: Values, degrees: np.float32) -> Values:
