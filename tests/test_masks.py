@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from defectsynth.banks import Banks, DefectBank
-from defectsynth.masks import MASK_PARAMS, MASKS, Intersection, Outline, Perlin, Union
 from defectsynth.images import is_whole, pixel_at, whole_mask
+from defectsynth.masks import MASK_PARAMS, MASKS, Intersection, Outline, Perlin, Union
 from defectsynth.masks.control import _Levels, choose_pixels, count_pieces
 from defectsynth.noise import perlin
 from defectsynth.rng import Draws

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defectsynth import AnomalySynthesizer, Plan, Recipe, load_recipe
+from defectsynth.blends.mixing import ONE, interpolate, is_opaque
 from defectsynth.errors import ImageError, InputError, PlanError, RecipeError, RegionError, SynthesisError
 
 # sizes of its own, so that the smallest picture can hold it
@@ -146,6 +147,14 @@ def test_opacity_one_without_edge_is_the_source(free, dtype):
     plan = plan.model_copy(update={"anomalies": (plan.anomalies[0].model_copy(update={"blend": opaque}),)})
     sample = free.paint(image, plan)
     assert (sample.defect_map[sample.mask != 0] == 1.0).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_is_opaque_need_not_be_interpolated(dtype):
+    weights, before, patch = np.full((1, 1), ONE, np.uint32), picture((40, 3), dtype), picture((40, 3), dtype)[::-1]
+    assert is_opaque(weights, np.dtype(dtype)) == (dtype != np.float32)
+    assert dtype == np.float32 or (interpolate(before, patch, weights) == patch).all()
+    assert not is_opaque(weights - 1, np.dtype(dtype))
 
 
 def test_preset_masks_hold_their_area_and_pieces():
