@@ -28,6 +28,7 @@ __all__ = [
     "convert",
     "from_float",
     "full_scale",
+    "gather",
     "histogram_of",
     "is_whole",
     "luminance",
@@ -250,6 +251,12 @@ def histogram_of(rgb: npt.NDArray[np.uint8]) -> Histogram:
         part = np.ascontiguousarray(rgb[top : top + rows])
         counts += np.stack([cv2.calcHist([part], [channel], None, [256], [0, 256]).reshape(-1) for channel in range(3)])
     return counts
+
+
+def gather(pixels: AnyImage, positions: npt.NDArray[np.intp]) -> AnyImage:
+    """``pixels[positions]`` of ``(m, C)``: ``(n, C)``."""
+    compiled = loops() if pixels.shape[1] == 3 else None
+    return pixels.take(positions, axis=0) if compiled is None else compiled.picked(pixels, positions)
 
 
 def scatter(pixels: AnyImage, positions: npt.NDArray[np.intp], values: AnyImage) -> None:

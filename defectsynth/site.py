@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.banks import Banks
-from defectsynth.images import AnyImage, Box, Mask, mean_colour, positions_of, to_rgb8
+from defectsynth.images import AnyImage, Box, Mask, gather, mean_colour, positions_of, to_rgb8
 from defectsynth.masks.base import MaskParams
 
 __all__ = ["Site"]
@@ -75,14 +75,14 @@ class Site:
         """``(n, C)``: of a rectangle ``(h, w, C)`` the pixels under the mask."""
         if self._is_full:
             return np.array(patch, order="C").reshape(-1, patch.shape[2])
-        return patch.reshape(-1, patch.shape[2]).take(positions_of(self.inside), axis=0)
+        return gather(patch.reshape(-1, patch.shape[2]), positions_of(self.inside))
 
     @cached_property
     def pixels(self) -> AnyImage:
         """``(n, C)``: the picture at the mask's pixels."""
         if self._is_full:
             return np.array(self.product, order="C").reshape(-1, self.image.shape[2])
-        return self.image.reshape(-1, self.image.shape[2]).take(self.positions, axis=0)
+        return gather(self.image.reshape(-1, self.image.shape[2]), self.positions)
 
     @property
     def _is_full(self) -> bool:

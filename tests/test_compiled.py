@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import defectsynth.compiled
 from defectsynth import AnomalySynthesizer, load_recipe, noise, preset_names, rng
 from defectsynth.compiled import SWITCH, compiled, loops
-from defectsynth.images import positions_of
+from defectsynth.images import gather, positions_of
 from defectsynth.masks.turning import rotate
 from defectsynth.painting import Painting
 
@@ -66,6 +66,17 @@ def test_positions(seed, height, width, data):
         ours, plain = both(lambda values=whole_or_part: positions_of(values, (top, bottom)))
         assert np.array_equal(ours, plain)
         assert ours.dtype == plain.dtype
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(seed=SEEDS, channels=st.integers(1, 5))
+def test_pixels_by_their_positions(dtype, seed, channels):
+    pixels = picture((20, 30, channels), dtype).reshape(-1, channels)
+    positions = (rng.words(seed, (1, 50)) % 600)[0].astype(np.intp)
+    ours, plain = both(lambda: gather(pixels, positions))
+    assert np.array_equal(ours, plain)
+    assert ours.dtype == dtype
+    assert np.array_equal(plain, pixels[positions])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

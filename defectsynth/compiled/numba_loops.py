@@ -17,6 +17,7 @@ __all__ = [
     "field",
     "interpolated",
     "mapped",
+    "picked",
     "positions",
     "turned",
     "words",
@@ -153,14 +154,20 @@ def above_level(gradients, tops, above, below, starts, four, scale, level):
 
 
 @_kept
-def turned(values, columns_of_row, columns_of_column, rows_of_row, rows_of_column, outside):
+def turned(values, rows, columns, sine, cosine, nudge, outside):
     """``turning.rotate``: the nearest pixel of ``values``, whose place is the sum of a number for each row and column."""
     height, width = np.int32(values.shape[0]), np.int32(values.shape[1])
-    found = np.empty((columns_of_row.size, columns_of_column.size), values.dtype)
-    places = np.empty(columns_of_column.size, np.int32)
+    found = np.empty((rows, columns), values.dtype)
+    places = np.empty(columns, np.int32)
+    columns_of_column, rows_of_column = np.empty(columns, np.float32), np.empty(columns, np.float32)
+    for x in range(columns):
+        from_middle = x - (columns - 1) / 2
+        columns_of_column[x], rows_of_column[x] = np.float32(cosine * from_middle), np.float32(sine * from_middle)
     flat = values.reshape(-1)
-    for row in range(found.shape[0]):
-        to_column, to_row = columns_of_row[row], rows_of_row[row]
+    for row in range(rows):
+        from_middle = row - (rows - 1) / 2
+        to_column = np.float32(-sine * from_middle + ((values.shape[1] - 1) / 2 + nudge))
+        to_row = np.float32(cosine * from_middle + ((values.shape[0] - 1) / 2 + nudge))
         for x in range(places.size):
             column, line = np.int32(np.rint(to_column + columns_of_column[x])), np.int32(np.rint(to_row + rows_of_column[x]))
             inside = (line >= 0) & (line < height) & (column >= 0) & (column < width)
@@ -215,6 +222,16 @@ def draw_segment(window, top, left, start, end, band):
 
 
 # --- pixels ---------------------------------------------------------------------------------------------------------------
+
+
+@_kept
+def picked(pixels, positions):
+    """``pixels.take(positions, axis=0)`` of three channels."""
+    found = np.empty((positions.size, 3), pixels.dtype)
+    for number in range(positions.size):
+        position = positions[number]
+        found[number, 0], found[number, 1], found[number, 2] = pixels[position, 0], pixels[position, 1], pixels[position, 2]
+    return found
 
 
 @_kept

@@ -34,12 +34,12 @@ def rotate(values: PlaneT, shape: tuple[int, ...], angle: float, outside: float)
     step = 2.0 ** (math.ceil(math.log2(max(*shape, *values.shape[:2], 2))) - _EXACT_BITS)
     sine = round(math.sin(math.radians(angle)) / step) * step
     cosine = round(math.cos(math.radians(angle)) / step) * step
+    compiled = loops()
+    if compiled is not None:
+        return compiled.turned(values, shape[0], shape[1], sine, cosine, step / 4, values.dtype.type(outside))
     y, x = (np.arange(side, dtype=np.float64) - (side - 1) / 2 for side in shape[:2])
     columns = _exact(-sine * y, cosine * x, (values.shape[1] - 1) / 2 + step / 4)
     rows = _exact(cosine * y, sine * x, (values.shape[0] - 1) / 2 + step / 4)
-    compiled = loops()
-    if compiled is not None:
-        return compiled.turned(values, *columns, *rows, values.dtype.type(outside))
     border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": float(outside)}
     return cv2.remap(values, np.add.outer(*columns), np.add.outer(*rows), cv2.INTER_NEAREST, **border)  # type: ignore[call-overload]
 

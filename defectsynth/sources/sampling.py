@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from defectsynth.affine import Matrix, about, rotation, shifted
 from defectsynth.compiled import loops
+from defectsynth.images import gather
 from defectsynth.sources.enhance import Operation
 
 __all__ = ["Places", "Sampler", "flipped", "places_of_box", "sampler"]
@@ -88,7 +89,7 @@ class Sampler:
         if self.matrix is None:
             same = width == places.shape[1]
             positions = places.positions if same else places.rows * width + places.columns
-            return self.canvas.reshape(-1, channels).take(positions, axis=0)
+            return gather(self.canvas.reshape(-1, channels), positions)
         maps = [_as_picture(values) for values in _mapped(places, self.matrix)]
         found = cv2.remap(self.canvas, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         return np.asarray(found).reshape(-1, channels)[: places.positions.size]
