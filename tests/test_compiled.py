@@ -122,7 +122,7 @@ def test_every_preset(name, texture_folder, defect_folder):
                 assert np.array_equal(getattr(ours, part), getattr(plain, part)), (part, dtype, ours.plan.index)
 
 
-def test_they_are_used_where_numba_is_installed_and_can_be_switched_off():
+def test_they_are_loaded_at_once_or_never_where_that_is_said():
     code = "from defectsynth.compiled import loops; print(loops() is not None)"
     found = [
         subprocess.run(
@@ -133,6 +133,21 @@ def test_they_are_used_where_numba_is_installed_and_can_be_switched_off():
     assert [ended.stdout.strip() for ended in found] == ["True", "False"]
 
 
+def test_they_are_loaded_once_a_process_has_been_at_work_for_a_while(monkeypatch):
+    now = [100.0]
+    monkeypatch.delenv(SWITCH, raising=False)
+    monkeypatch.setattr(defectsynth.compiled, "monotonic", lambda: now[0])
+    monkeypatch.setattr(defectsynth.compiled, "_due", None)
+    monkeypatch.setattr(defectsynth.compiled, "_found", defectsynth.compiled._UNKNOWN)
+    assert loops() is None
+    now[0] += 1.9
+    assert loops() is None
+    now[0] += 0.2
+    assert loops() is not None
+    now[0] -= 2.0  # what is loaded stays
+    assert loops() is not None
+
+
 def test_the_way_to_them_stays_after_they_were_loaded():
     with compiled(True):
         noise.perlin(1, (4, 4), (2, 2))
@@ -141,6 +156,7 @@ def test_the_way_to_them_stays_after_they_were_loaded():
 
 def test_without_numba_nothing_is_compiled(monkeypatch):
     monkeypatch.setattr(defectsynth.compiled, "find_spec", lambda name: None)
+    monkeypatch.setattr(defectsynth.compiled, "_due", None)
     monkeypatch.setattr(defectsynth.compiled, "_found", defectsynth.compiled._UNKNOWN)
     assert loops() is None
     assert noise.perlin(1, (4, 4), (2, 2)).shape == (4, 4)

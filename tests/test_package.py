@@ -138,7 +138,7 @@ print(digest.hexdigest())
 
 def test_neither_blas_nor_threads_nor_compiled_loops_change_a_byte():
     ways = [("0", {}), ("1", {"OPENBLAS_NUM_THREADS": "1"}), ("4", {"OPENBLAS_NUM_THREADS": "8", "OMP_NUM_THREADS": "8"})]
-    ways += [("0", {"DEFECTSYNTH_COMPILED": "0"})]
+    ways += [("0", {"DEFECTSYNTH_COMPILED": "0"}), ("0", {"DEFECTSYNTH_COMPILED": "1"})]
     ways += [("0", {"OPENBLAS_CORETYPE": core}) for core in ("Prescott", "Haswell", "SkylakeX")]
     digests = {python(PAINT.replace("THREADS", threads), **environment) for threads, environment in ways}
     assert len(digests) == 1
