@@ -14,7 +14,7 @@ from defectsynth import AnomalySynthesizer, DefectBank, TextureBank, load_recipe
 from defectsynth.banks import Banks
 from defectsynth.errors import LeakageError, PlanError, SourceError
 from defectsynth.files import write_image
-from defectsynth.images import bounding_box
+from defectsynth.images import bounding_box, smoothed
 from defectsynth.masks import Perlin
 from defectsynth.rng import Draws
 from defectsynth.site import Site
@@ -44,6 +44,26 @@ def test_texture_bank_names_and_cache(texture_folder):
 def test_texture_is_shrunk_but_never_magnified(texture_folder):
     bank = TextureBank(texture_folder)
     assert bank.fitted("made/rust.png", (30, 200)).rgb.shape == (30, 90, 3)
+
+
+def test_smooth_copies_are_kept_only_where_textures_leave_room():
+    pictures = {str(number): picture((20, 20, 3), seed=number) for number in range(4)}
+    read = []
+
+    def open_one(name):
+        read.append(name)
+        return pictures[name]
+
+    bank = TextureBank(list(pictures), read=open_one, cache_bytes=5 * 1200)  # all textures, and one smooth copy
+    for name in ("0", "1", "2", "3", "0", "1"):
+        assert (bank.smooth(name, (20, 20)).rgb == smoothed(pictures[name])).all()
+        assert bank.smooth(name, (20, 20)).hash == bank.fitted(name, (20, 20)).hash
+    assert bank.smooth("1", (20, 20)) is bank.smooth("1", (20, 20))
+    assert read == ["0", "1", "2", "3"]
+    for name in pictures:
+        bank.fitted(name, (10, 10))  # they need the room of the smooth copy
+    assert bank.smooth("1", (20, 20)) is not bank.smooth("1", (20, 20))
+    assert bank._cache._held <= 5 * 1200
 
 
 def test_banks_say_what_is_missing(tmp_path):

@@ -138,6 +138,10 @@ class Banks:
         _check_hash("texture", name, texture.hash, expected_hash)
         return texture
 
+    def smooth_texture(self, name: str, shape: tuple[int, int]) -> TextureImage:
+        """The smooth copy of the same."""
+        return self.texture_bank().smooth(name, shape)
+
 
 def _given(bank: BankT | None, what: str, way: str) -> BankT:
     if bank is None:

@@ -32,15 +32,10 @@ class TextureImage:
         """See ``images.histogram_of``; counted when it is first asked for."""
         return histogram_of(self.rgb)
 
-    @cached_property
-    def smooth(self) -> RGB8:
-        """See ``images.smoothed``; made when it is first asked for."""
-        return smoothed(self.rgb)
-
     @property
     def nbytes(self) -> int:
-        """Bytes that it takes in a cache, with its smooth copy."""
-        return 2 * self.rgb.nbytes
+        """Bytes that it takes in a cache."""
+        return self.rgb.nbytes
 
 
 class TextureBank:
@@ -98,6 +93,15 @@ class TextureBank:
             return TextureImage(resize_image(own.rgb, smaller), own.hash)
 
         return self._cache.get((name, shape), fit)
+
+    def smooth(self, name: str, shape: tuple[int, int]) -> TextureImage:
+        """The smooth copy of a texture that was ``fitted``; see ``images.smoothed``."""
+
+        def smooth() -> TextureImage:
+            own = self.fitted(name, shape)
+            return TextureImage(smoothed(own.rgb), own.hash)
+
+        return self._cache.get_spare((name, shape), smooth)
 
     def _read(self, name: str) -> TextureImage:
         if name not in self._known:

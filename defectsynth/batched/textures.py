@@ -78,7 +78,9 @@ class TextureStacks:
             height, width = fitted.rgb.shape[:2]
             pixels[number, :height, :width] = packed(torch.from_numpy(np.ascontiguousarray(fitted.rgb)))
             if smooth is not None:
-                smooth[number, :height, :width] = packed(torch.from_numpy(np.ascontiguousarray(fitted.smooth)))
+                smooth[number, :height, :width] = packed(
+                    torch.from_numpy(np.ascontiguousarray(self._bank.smooth(name, shape).rgb))
+                )
             sizes.append((height, width))
             histograms.append(torch.from_numpy(fitted.histogram))
         self._held += needed

@@ -95,7 +95,8 @@ class TextureParams(AppearanceParams):
     def canvas(self, site: Site) -> Canvas:
         """The texture, stretched over the picture."""
         found = site.banks.texture(self.name, self.hash, site.shape)
-        return Canvas(found.rgb, site.shape, lambda: found.histogram, lambda: found.smooth)
+        smooth = site.banks.smooth_texture
+        return Canvas(found.rgb, site.shape, lambda: found.histogram, lambda: smooth(self.name, site.shape).rgb)
 
 
 class Appearance(SourceSpec):
