@@ -269,14 +269,14 @@ def _needs_opencv(path: Path, picture: Image.Image) -> bool:
 
 
 def _read_with_pillow(picture: Image.Image) -> AnyImage:
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode in ("P", "PA"):
-        upright = upright.convert("RGBA" if "transparency" in upright.info else "RGB")
-    elif upright.mode == "1":
-        upright = upright.convert("L")
-    elif upright.mode not in ("L", "LA", "RGB", "RGBA"):
-        upright = upright.convert("RGB")
-    return np.array(upright)
+    ImageOps.exif_transpose(picture, in_place=True)
+    if picture.mode in ("P", "PA"):
+        picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
+    elif picture.mode == "1":
+        picture = picture.convert("L")
+    elif picture.mode not in ("L", "LA", "RGB", "RGBA"):
+        picture = picture.convert("RGB")
+    return np.array(picture)
 
 
 def _read_with_opencv(path: Path) -> AnyImage:

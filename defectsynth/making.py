@@ -18,8 +18,8 @@ from defectsynth.sample import AnomalySample
 
 __all__ = ["CACHE_BYTES", "Made", "Maker", "OnError", "unmade"]
 
-CACHE_BYTES = 96 * 2**20
-"""Bytes of decoded pixels that each bank of a process keeps: about 500 textures of 256 x 256."""
+CACHE_BYTES = 72 * 2**20
+"""Bytes of decoded pixels that each bank of a process keeps: about 380 textures of 256 x 256."""
 
 OnError = Literal["stop", "skip"]
 
