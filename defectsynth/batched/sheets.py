@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from defectsynth.images import AnyImage, scatter
+from defectsynth.images import AnyImage, gather, scatter
 
 __all__ = ["Sheets"]
 
@@ -47,7 +47,7 @@ class Sheets:
     def pixels(self, row: int, positions: Positions) -> AnyImage:
         """``(n, C)``: pixels of a picture, counted row by row."""
         if self._interleaved:
-            return np.asarray(self._flat[row].take(positions, axis=0))
+            return gather(self._flat[row], positions)
         return np.ascontiguousarray(self._flat[row].take(positions, axis=1).T)
 
     def write(self, row: int, positions: Positions, values: AnyImage, degree: float) -> None:
