@@ -235,12 +235,18 @@ def picked(pixels, positions):
 
 
 @_kept
-def mapped(positions, width, of_x, of_y, start):
-    """``of_x x + of_y y + start`` of pixels that are counted row by row, ``(n,)`` float32."""
-    found = np.empty(positions.size, np.float32)
+def mapped(positions, width, across, down):
+    """``(2, n)`` float32: x and y, each by its row of a matrix, of pixels that are counted row by row."""
+    found = np.empty((2, positions.size), np.float32)
+    row, start = 0, 0
     for number in range(positions.size):
-        row = positions[number] // width
-        found[number] = np.float32(of_x * (positions[number] - row * width) + of_y * row + start)
+        column = positions[number] - start
+        if column < 0 or column >= width:  # most pixels lie in the row of the one before
+            row = positions[number] // width
+            start = row * width
+            column = positions[number] - start
+        found[0, number] = np.float32(across[0] * column + across[1] * row + across[2])
+        found[1, number] = np.float32(down[0] * column + down[1] * row + down[2])
     return found
 
 
@@ -274,10 +280,16 @@ def deposit(pixels, degrees, kinds, positions, values, degree, number, first):
         first: whether the picture has no defect yet.
     """
     one, lost = np.float32(1.0), 0
+    if pixels.shape[1] == 3:
+        for place in range(positions.size):
+            position = positions[place]
+            pixels[position, 0], pixels[position, 1], pixels[position, 2] = values[place, 0], values[place, 1], values[place, 2]
+    else:
+        for place in range(positions.size):
+            for channel in range(values.shape[1]):
+                pixels[positions[place], channel] = values[place, channel]
     for place in range(positions.size):
         position = positions[place]
-        for channel in range(values.shape[1]):
-            pixels[position, channel] = values[place, channel]
         own = degree[place]
         if own > 0:
             degrees[position] = own if first else one - (one - degrees[position]) * (one - own)

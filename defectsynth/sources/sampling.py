@@ -105,11 +105,12 @@ def sampler(canvas: AnyPixels, shape: tuple[int, int], angle: float) -> Sampler:
     return Sampler(canvas, shifted(from_picture * stretch, -0.5, -0.5))
 
 
-def _mapped(places: Places, matrix: Matrix) -> list[npt.NDArray[np.float32]]:
+def _mapped(places: Places, matrix: Matrix) -> Sequence[npt.NDArray[np.float32]]:
     """``(n,)`` twice: x and y of pixels after a matrix."""
     compiled = loops()
     if compiled is not None:
-        return [compiled.mapped(places.positions, places.shape[1], *row) for row in matrix.tolist()]
+        across, down = matrix.tolist()
+        return compiled.mapped(places.positions, places.shape[1], tuple(across), tuple(down))
     return [(row[0] * places.columns + row[1] * places.rows + row[2]).astype(np.float32) for row in matrix]
 
 
