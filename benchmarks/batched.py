@@ -176,7 +176,7 @@ def load(bank: TextureBank, shape: tuple[int, int]) -> None:
     """Reads all textures, so that no way has to when it is measured; the cache holds about 650 of 256 x 256."""
     for name in bank.names:
         fitted = bank.fitted(name, shape)
-        _ = bank.hash_of(name), fitted.histogram, fitted.smooth
+        _ = bank.hash_of(name), fitted.histogram, bank.smooth(name, shape)
 
 
 def main() -> None:

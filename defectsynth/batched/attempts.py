@@ -13,6 +13,8 @@ from defectsynth.recipe import Recipe
 
 __all__ = ["check_regions", "until_none_is_left"]
 
+_TOGETHER = 2  # attempts: most batches have a sample whose first plan is refused, and few plans take as long to draw as many
+
 
 def until_none_is_left(
     planner: Planner, recipe: Recipe, indices: Tensor, paint: Callable[[BatchPlan, Tensor], Tensor]
@@ -30,10 +32,10 @@ def until_none_is_left(
     """
     anomalous = ~planner.are_normal(indices)
     rows = anomalous.nonzero()[:, 0]
-    for attempt in range(recipe.max_attempts):
+    for first in range(0, recipe.max_attempts, _TOGETHER):
         if not len(rows):
             return anomalous
-        rows = rows[~paint(planner.draw(indices[rows], torch.full_like(rows, attempt)), rows)]
+        rows = _refused(planner, indices, rows, range(first, min(first + _TOGETHER, recipe.max_attempts)), paint)
     if len(rows):
         index = int(indices[rows[0]]) % 2**64
         raise SynthesisError(
@@ -42,6 +44,19 @@ def until_none_is_left(
             "Enlarge the ROI or the pictures, or widen the recipe's ranges"
         )
     return anomalous
+
+
+def _refused(
+    planner: Planner, indices: Tensor, rows: Tensor, attempts: range, paint: Callable[[BatchPlan, Tensor], Tensor]
+) -> Tensor:
+    """Those of ``rows`` of which no plan is accepted in some attempts, whose plans are drawn together."""
+    count = len(rows)
+    plans = planner.draw(indices[rows].repeat(len(attempts)), torch.tensor(attempts).repeat_interleave(count))
+    left = torch.arange(count)
+    for number in range(len(attempts)):
+        if len(left):
+            left = left[~paint(plans.of(left + number * count), rows[left])]
+    return rows[left]
 
 
 def check_regions(regions: Tensor, min_area: float) -> None:

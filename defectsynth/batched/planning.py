@@ -11,7 +11,7 @@ from torch import Tensor
 from defectsynth.batched.blending import draw_weight
 from defectsynth.batched.constants import constant
 from defectsynth.batched.draws import BatchDraws, Foreseen
-from defectsynth.batched.parts import Drawn
+from defectsynth.batched.parts import Drawn, rows_of
 from defectsynth.batched.perlin import PerlinForm, PerlinMasks, form_of
 from defectsynth.batched.shuffle import ShuffleSource
 from defectsynth.batched.texture import TextureSource
@@ -39,6 +39,11 @@ class BatchPlan:
     mask: Tensor
     source: Tensor
     weight: Tensor
+
+    def of(self, rows: Tensor) -> BatchPlan:
+        """The plans of some of the samples, by their positions."""
+        masks, sources = (tuple(rows_of(drawn, rows) for drawn in parts) for parts in (self.masks, self.sources))
+        return BatchPlan(masks, sources, self.mask[rows], self.source[rows], self.weight[rows])
 
 
 class Planner:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from defectsynth.compiled import loops
 from defectsynth.images import AnyImage, gather, scatter
 
 __all__ = ["Sheets"]
@@ -46,12 +47,17 @@ class Sheets:
 
     def pixels(self, row: int, positions: Positions) -> AnyImage:
         """``(n, C)``: pixels of a picture, counted row by row."""
-        if self._interleaved:
-            return gather(self._flat[row], positions)
+        if self._interleaved or loops() is not None:
+            return gather(self._pixels(row), positions)
         return np.ascontiguousarray(self._flat[row].take(positions, axis=1).T)
 
     def write(self, row: int, positions: Positions, values: AnyImage, degree: float) -> None:
         """Pixels of a picture, ``(n, C)``, that are a defect of this degree."""
+        compiled = loops()
+        if compiled is not None:
+            degrees = np.full(positions.shape, degree, dtype=np.float32)
+            compiled.deposit(self._pixels(row), self._degrees[row], self._masks[row], positions, values, degrees, 255, True)
+            return
         if self._interleaved:
             scatter(self._flat[row], positions, values)
         else:
@@ -59,3 +65,7 @@ class Sheets:
                 plane[positions] = values[:, channel]
         self._masks[row][positions] = 255
         self._degrees[row][positions] = degree
+
+    def _pixels(self, row: int) -> AnyImage:
+        """``(H W, C)``: one picture, as it lies in memory."""
+        return np.asarray(self._flat[row] if self._interleaved else self._flat[row].T)
