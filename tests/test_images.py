@@ -160,6 +160,16 @@ def test_convert_gives_the_type_and_the_channels(dtype, before, after):
         assert found.shape == ((5, 6) if after is None else (5, 6, after))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_convert_puts_planes_together_that_lie_apart(dtype):
+    planes = np.ascontiguousarray(picture((9, 13, 3), dtype).transpose(2, 0, 1))
+    for image in (planes.transpose(1, 2, 0), planes[:, ::2].transpose(1, 2, 0), planes[:, :, ::-1].transpose(1, 2, 0)):
+        found = convert(image, dtype, 3)
+        assert found.flags.c_contiguous
+        assert found.dtype == dtype
+        assert np.array_equal(found, image)
+
+
 def test_convert_there_and_back_is_the_image():
     image = picture((6, 7, 3))
     assert (convert(convert(image, np.uint16, 3), np.uint8, 3) == image).all()
