@@ -47,7 +47,7 @@ class Sheets:
 
     def pixels(self, row: int, positions: Positions) -> AnyImage:
         """``(n, C)``: pixels of a picture, counted row by row."""
-        if self._interleaved or loops() is not None:
+        if self._interleaved or (self._flat.shape[1] == 3 and loops() is not None):
             return gather(self._pixels(row), positions)
         return np.ascontiguousarray(self._flat[row].take(positions, axis=1).T)
 

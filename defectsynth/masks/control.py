@@ -87,7 +87,7 @@ class _Levels:
 def _highest_values(values: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
     """The ``count`` highest, ascending; those that some of all values show to be low are left out before any is compared."""
     some = np.sort(values[::_SPARSE])
-    reached = values >= some[max(0, some.size - 1 - 3 * count // (2 * _SPARSE))]
+    reached = values >= some[max(0, some.size - 1 - 3 * count // (2 * _SPARSE))]  # about one and a half times as many
     if np.count_nonzero(reached) >= count:
         values = values.take(positions_of(reached[None]))
     return np.sort(values)[values.size - count :]
