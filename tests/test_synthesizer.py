@@ -313,7 +313,7 @@ def test_a_synthesizer_goes_to_other_processes_and_threads(texture_folder):
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(lambda index: copy(image, index=index).image.tobytes(), range(24))) == expected
     cache = copy.banks.textures._cache
-    assert cache._held == sum(value.nbytes for value in cache._values.values())
+    assert cache._held == sum(value.nbytes for value in (*cache._values.values(), *cache._spare.values()))
 
 
 def test_union_of_outlines_grows_evenly(defect_folder):
