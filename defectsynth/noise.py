@@ -252,10 +252,13 @@ def fbm(
     strength, norm = persistence, 1.0
     for octave in range(1, octaves):
         scale = 2.0**octave
-        total += np.float32(strength) * perlin(seed, shape, (cells[0] * scale, cells[1] * scale), tag=tag * 64 + octave)
+        layer = perlin(seed, shape, (cells[0] * scale, cells[1] * scale), tag=tag * 64 + octave)
+        layer *= np.float32(strength)
+        total += layer
         norm += strength
         strength *= persistence
-    return total / np.float32(norm)
+    total /= np.float32(norm)
+    return total
 
 
 def fbm_at(

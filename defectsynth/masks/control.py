@@ -67,7 +67,7 @@ def count_pieces(mask: Mask) -> int:
 
 
 class _Levels:
-    """The value that each number of pixels reaches; pieces are small, so only the highest values are put in order.
+    """The value that each number of pixels reaches; pieces are small, so only the highest values are looked at.
 
     Args:
         values: ``(n,)``.
@@ -75,22 +75,26 @@ class _Levels:
 
     def __init__(self, values: npt.NDArray[np.float32]) -> None:
         self._values, self.size = values, values.size
-        self._highest = values[:0]  # ascending
+        self._highest = self._ascending = values[:0]
 
     def reached_by(self, rank: int) -> np.float32:
         """The value that ``rank`` pixels reach; infinity for none."""
         if rank > self._highest.size:
-            self._highest = _highest_values(self._values, min(2 * rank, self.size))
-        return np.float32(self._highest[-rank]) if rank > 0 else np.float32(np.inf)
+            self._highest = _highest_values(self._values, rank)
+            return np.float32(self._highest[0])
+        if rank > self._ascending.size:  # a lower rank than the one before: more of them will be asked for
+            self._ascending = np.sort(self._highest)
+        return np.float32(self._ascending[-rank]) if rank > 0 else np.float32(np.inf)
 
 
 def _highest_values(values: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
-    """The ``count`` highest, ascending; those that some of all values show to be low are left out before any is compared."""
+    """The ``count`` highest, the lowest of them first; what some of all values show to be low is left out before."""
     some = np.sort(values[::_SPARSE])
     reached = values >= some[max(0, some.size - 1 - 3 * count // (2 * _SPARSE))]  # about one and a half times as many
     if np.count_nonzero(reached) >= count:
         values = values.take(positions_of(reached[None]))
-    return np.sort(values)[values.size - count :]
+    first = values.size - count
+    return np.partition(values, first)[first:]
 
 
 def _above_floor(level: np.float32, floor: float | None) -> None:
