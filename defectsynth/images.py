@@ -27,6 +27,7 @@ __all__ = [
     "content_hash",
     "convert",
     "from_float",
+    "from_planes",
     "full_scale",
     "gather",
     "histogram_of",
@@ -35,6 +36,7 @@ __all__ = [
     "mean_colour",
     "pieces_of",
     "pixel_at",
+    "planes_of",
     "positions_of",
     "resize_image",
     "resize_mask",
@@ -56,6 +58,7 @@ Histogram = npt.NDArray[np.float64]
 _FULL_SCALE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
 _SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], dtype=np.float32) / 13.0
 _COUNTED_EXACTLY = 2**24  # OpenCV counts in float32
+_MOST_PLANES = 4  # that OpenCV is asked to put together or to take apart
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as PIL and OpenCV
 
 
@@ -129,9 +132,27 @@ def convert(
 
 
 def _interleaved(image: AnyImage) -> AnyImage:
-    """``(H, W, C)`` row by row in memory; planes that lie apart are put together 40 times as fast as numpy does it."""
-    apart = image.shape[2] == 3 and not image.flags.c_contiguous and image[:, :, 0].flags.c_contiguous
-    return np.ascontiguousarray(cv2.merge([image[:, :, channel] for channel in range(3)]) if apart else image)
+    """``(H, W, C)`` row by row in memory, wherever its planes lie."""
+    lie_apart = not image.flags.c_contiguous and image[:, :, 0].flags.c_contiguous
+    return from_planes(image.transpose(2, 0, 1)) if lie_apart else np.ascontiguousarray(image)
+
+
+def from_planes(planes: AnyImage) -> AnyImage:
+    """``(H, W, C)``, row by row in memory, of planes ``(C, H, W)``: OpenCV takes a fortieth of the time that numpy takes."""
+    if not 1 < planes.shape[0] <= _MOST_PLANES or 0 in planes.shape:
+        return np.ascontiguousarray(planes.transpose(1, 2, 0))
+    return cv2.merge([np.ascontiguousarray(plane) for plane in planes])
+
+
+def planes_of(image: AnyImage, out: AnyImage | None = None) -> AnyImage:
+    """``(C, H, W)`` of an image ``(H, W)`` or ``(H, W, C)``, in ``out`` where that is given."""
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    planes = np.empty((channels, *image.shape[:2]), image.dtype) if out is None else out
+    if 1 < channels <= _MOST_PLANES and planes.flags.c_contiguous:
+        cv2.split(image, list(planes))  # a third of the time that numpy takes
+    else:
+        planes[:] = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
+    return planes
 
 
 def from_float(values: npt.NDArray[np.float32], dtype: npt.DTypeLike, white: float | None = None) -> AnyImage:

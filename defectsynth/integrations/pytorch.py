@@ -17,8 +17,8 @@ import numpy.typing as npt
 from defectsynth.errors import ImageError, InputError
 from defectsynth.extras import needed
 from defectsynth.files import list_images
-from defectsynth.images import AnyImage, bounding_box, resize_image, to_float
-from defectsynth.integrations.images import as_image, planes_of
+from defectsynth.images import AnyImage, bounding_box, planes_of, resize_image, to_float
+from defectsynth.integrations.images import as_image
 from defectsynth.sample import AnomalySample
 from defectsynth.synthesizer import AnomalySynthesizer
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from defectsynth.errors import ImageError, InputError
 from defectsynth.extras import needed
-from defectsynth.integrations.images import as_image, planes_of
+from defectsynth.images import planes_of
+from defectsynth.integrations.images import as_image
 from defectsynth.synthesizer import AnomalySynthesizer
 
 torch = needed("torch", "torch", "painting tensors")
