@@ -255,11 +255,13 @@ def pixel_at(mask: Mask, share: float, window: tuple[slice, slice] = (slice(None
     Returns:
         None where no pixel is set there.
     """
+    part = mask[window]
+    if not part.size:
+        return None
     if is_whole(mask):
         (top, bottom, _), (left, right, _) = (ends.indices(size) for ends, size in zip(window, mask.shape, strict=True))
         row, column = divmod(int(share * ((bottom - top) * (right - left))), right - left)
         return top + row, left + column
-    part = mask[window]
     up_to_row = np.cumsum(cv2.reduce(part, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0], dtype=np.int64) // 255
     if up_to_row[-1] == 0:
         return None

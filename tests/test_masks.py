@@ -85,13 +85,13 @@ def test_a_level_is_what_so_many_pixels_reach(seed, ranks, grid):
 
 @given(SIDE, SIDE, st.floats(0.0, 0.999999), st.data())
 def test_a_whole_roi_has_the_places_of_any_other_with_all_pixels(height, width, share, data):
-    rows = sorted(data.draw(st.tuples(st.integers(0, height), st.integers(0, height)).filter(lambda ends: ends[0] != ends[1])))
-    columns = sorted(data.draw(st.tuples(st.integers(0, width), st.integers(0, width)).filter(lambda ends: ends[0] != ends[1])))
+    rows, columns = (sorted(data.draw(st.tuples(st.integers(0, side), st.integers(0, side)))) for side in (height, width))
     window, other = (slice(*rows), slice(*columns)), np.full((height, width), 255, np.uint8)
     whole = whole_mask((height, width))
     assert is_whole(whole)
     assert not is_whole(other)
     assert pixel_at(whole, share, window) == pixel_at(other, share, window)
+    assert (pixel_at(whole, share, window) is None) == (other[window].size == 0)
     assert pixel_at(whole, share) == pixel_at(other, share)
     assert (draw(Perlin(), 3).paint(whole, Banks()) == draw(Perlin(), 3).paint(other, Banks())).all()
 
