@@ -170,13 +170,13 @@ def test_an_invalid_value_says_why_beside_its_field(page: Any) -> None:
     kind = first_kind(page)
     open_kind(page, kind)
     field = page.locator(f'[data-field="kinds.{kind}.mask.area_range"]')
-    after(page, lambda: field.locator(".number").first.fill("0.9"))
-    assert "is inverted" in field.locator(".error").inner_text()
-    assert "Not painted" in page.inner_text("#status")
+    field.locator(".number").first.fill("0.9")
+    field.locator(".error", has_text="is inverted").wait_for()
+    page.locator("#status", has_text="Not painted").wait_for()
     page.wait_for_function("() => document.getElementById('command-copy').disabled")
-    after(page, lambda: field.locator(".number").first.fill("0.002"))
+    field.locator(".number").first.fill("0.002")
     page.wait_for_function("() => !document.querySelector('.field.wrong')")
-    assert "12 samples" in page.inner_text("#status")
+    page.locator("#status", has_text="12 samples").wait_for()
 
 
 def test_kinds_are_switched_off_and_weighed(page: Any) -> None:
