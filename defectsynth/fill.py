@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from defectsynth.camera import grain_of, through_lens, with_grain
 from defectsynth.images import AnyImage, convert
 from defectsynth.site import Site
 
@@ -29,17 +30,38 @@ class Fill:
     @cached_property
     def rectangle(self) -> AnyImage:
         """``(h, w, C)``: all of the site's box, for a blend that looks at what lies around the mask."""
-        return self._as_the_picture(self._source.render(self._site))
+        patch = self._as_the_picture(self._source.render(self._site))
+        return through_lens(patch, self._site.lens) if self._is_drawn else patch
 
     @cached_property
     def pixels(self) -> AnyImage:
         """``(n, C)``: the mask's pixels, row by row."""
+        if self._is_drawn:
+            return self._site.under_mask(self.rectangle)
         return self._as_the_picture(self._source.render_pixels(self._site)[None])[0]
+
+    @property
+    def exposed(self) -> AnyImage:
+        """``(n, C)``: the mask's pixels with the picture's grain, for a blend that puts them in the product's place."""
+        site = self._site
+        if not self._is_drawn:
+            return self.pixels
+        return with_grain(self.pixels, grain_of(site.image, site.positions, site.white), site.white)
+
+    @property
+    def has_own_outline(self) -> bool:
+        """Whether the source goes over into the product by itself."""
+        return self._source.own_outline
 
     @cached_property
     def is_product(self) -> bool:
         """Whether it is nothing else than the product under the mask."""
         return not bool((self.pixels != self._site.pixels).any())
+
+    @property
+    def _is_drawn(self) -> bool:
+        """Whether it was not photographed, and is to look as if it were."""
+        return self._site.lens > 0.0 and not self._source.photographed
 
     def _as_the_picture(self, patch: AnyImage) -> AnyImage:
         image = self._site.image

@@ -24,6 +24,8 @@ class AnomalyPlan(Spec):
         entry: the recipe's entry that it was drawn from, where that has another name.
         mask: where.
         halo: how far it shows beyond its mask, as a fraction of the picture's side; see ``Label.outside``.
+        lens: how much it is blurred, relative to the sharpest edges around it; 0 for not at all, and without its
+            grain. See ``camera.py``.
         source: what.
         blend: how.
     """
@@ -31,6 +33,7 @@ class AnomalyPlan(Spec):
     kind: str
     entry: str | None = None
     halo: float = Field(default=0.0, ge=0.0, le=1.0)
+    lens: float = Field(default=0.0, ge=0.0, le=16.0)
     mask: Annotated[SerializeAsAny[MaskParams], MASK_PARAMS.field()]
     source: Annotated[SerializeAsAny[SourceParams], SOURCE_PARAMS.field()]
     blend: Annotated[SerializeAsAny[BlendParams], BLEND_PARAMS.field()]

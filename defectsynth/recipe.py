@@ -18,7 +18,7 @@ from defectsynth.foreground import METHODS
 from defectsynth.labels import Label
 from defectsynth.masks import MASKS, MaskSpec
 from defectsynth.sources import SOURCES, Product, SourceSpec
-from defectsynth.spec import CountRange, FractionRange, Spec, closest, describe
+from defectsynth.spec import CountRange, FractionRange, LensRange, Spec, closest, describe
 
 __all__ = ["AnomalyKind", "ForegroundRule", "Recipe", "apply_settings", "load_recipe", "preset_names"]
 
@@ -84,6 +84,9 @@ class Recipe(Spec):
         anomalies_per_image_weights: how likely each number of that range is, relative to the others; None for equally likely.
         normal_fraction: share of samples that stay normal.
         foreground: where defects may lie.
+        lens_range: how far what is painted is blurred, relative to the sharpest edges that the picture has around it: 1 is as
+            soft as they are, 2 out of focus. It then has the picture's grain, too, and no colours where the picture has none.
+            [0, 0] leaves it as it was painted.
         label: what the defect map is; see ``labels.py``.
         min_area: smallest mask as a fraction of the picture's area (at least one pixel); a smaller one is drawn again.
         min_difference: smallest visible change of a defect: the mean over its pixels of the largest change of any channel, as a
@@ -99,6 +102,7 @@ class Recipe(Spec):
     anomalies_per_image_weights: tuple[float, ...] | None = None
     normal_fraction: float = Field(default=0.0, ge=0.0, le=1.0)
     foreground: ForegroundRule = Field(default_factory=ForegroundRule)
+    lens_range: LensRange = (0.0, 0.0)
     label: Label = Field(default_factory=Label)
     min_area: float = Field(default=0.0, ge=0.0, le=1.0)
     min_difference: float = Field(default=0.02, ge=0.0, le=1.0)

@@ -29,6 +29,7 @@ class Site:
         banks: where textures, defects and other normal pictures come from.
         white: the value of white in ``image``; None for the type's full scale.
         foreground: the method that found the ROI, or ``given``.
+        lens: deviation in pixels of the blur that what is painted gets; 0 for none.
     """
 
     image: AnyImage
@@ -39,6 +40,7 @@ class Site:
     banks: Banks
     white: float | None = None
     foreground: str = "none"
+    lens: float = 0.0
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -25,6 +25,7 @@ __all__ = [
     "CellsRange",
     "CountRange",
     "FractionRange",
+    "LensRange",
     "Part",
     "PositiveRange",
     "Range",
@@ -117,6 +118,8 @@ CellsRange = Annotated[Range, within(0.0, 4096.0, open_low=True)]
 """Lattice cells along a side, both ends above 0."""
 ShiftRange = Annotated[Range, within(-1.0, 1.0)]
 """Differences of brightness as fractions of full scale, both ends in [-1, 1]."""
+LensRange = Annotated[Range, within(0.0, 16.0)]
+"""Multiples of the blur that a picture has itself, both ends in [0, 16]."""
 CountRange = Annotated[tuple[int, int], AfterValidator(_ordered), within(1, 10_000)]
 """Integers, both ends included."""
 WholeRange = Annotated[tuple[int, int], AfterValidator(_ordered), within(0, 10_000)]

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from defectsynth.banks import Banks, DefectBank, MaskBank, NormalBank, TextureBank
+from defectsynth.camera import blur_of, is_monochrome, without_colours
 from defectsynth.errors import ImageError, PlanError, RecipeError, RegionError, SynthesisError
 from defectsynth.fill import Fill
 from defectsynth.images import AnyImage, Mask, as_mask, bounding_box, check_image, widened_box
@@ -185,10 +186,12 @@ class AnomalySynthesizer:
         mask = kind.mask.draw(draws.within("mask"), self.banks)
         source = kind.source.draw(draws.within("source"), self.banks, mask)
         halo = draws.uniform("halo", kind.halo_range)
+        lens = draws.uniform("lens", self.recipe.lens_range)
         return AnomalyPlan.drawn(
             kind=kind.name or name,
             entry=None if kind.name is None else name,
             halo=halo,
+            lens=lens,
             mask=mask,
             source=source,
             blend=kind.blend.draw(draws.within("blend")),
@@ -214,8 +217,11 @@ class AnomalySynthesizer:
         if box is None:
             return
         box = widened_box(box, anomaly.blend.margin, plan.shape)
-        site = Site(painting.planes, roi, support, anomaly.mask, box, self.banks, plan.white, plan.foreground)
+        lens = anomaly.lens and anomaly.lens * blur_of(painting.planes, box, plan.white)
+        site = Site(painting.planes, roi, support, anomaly.mask, box, self.banks, plan.white, plan.foreground, lens)
         values, degree = anomaly.blend.blend(site, Fill(anomaly.source, site))
+        if lens and is_monochrome(site.image):
+            values = without_colours(values)
         if support is not mask:
             degree = np.where(mask.reshape(-1).take(site.positions) != 0, degree, np.float32(0.0))
         painting.add(site.positions, values, degree, number)

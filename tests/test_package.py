@@ -21,7 +21,7 @@ ROOT = Path(defectsynth.__file__).parent
 FLOORS = [
     {"compiled"},
     {"errors", "affine", "rng", "products", "noise", "images", "memory", "encoding", "files", "plugins", "spec", "extras"},
-    {"labels", "sample", "foreground", "samples", "visibility"},
+    {"labels", "sample", "foreground", "samples", "visibility", "camera"},
     {"formats"},
     {"banks"},
     {"masks"},
@@ -129,6 +129,9 @@ for index in range(12):
     digest.update(sample.mask.tobytes() + sample.image.tobytes() + sample.defect_map.tobytes())
     digest.update(synth(image[:, :, 0], index=index, roi=roi).image.tobytes())
 grain = np.random.default_rng(1).integers(0, 256, (2, 160, 200, 3)).astype(np.uint8)
+soft = cv2.boxFilter(grain[0], -1, (7, 7))
+for index in range(12):
+    digest.update(synth(soft, index=index, roi=roi).image.tobytes())
 patches = AnomalySynthesizer("nsa-texture", seed=5, normals={"one": grain[0], "other": grain[1]})
 for index in range(6):
     digest.update(patches(image, index=index).image.tobytes())

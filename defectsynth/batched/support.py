@@ -35,6 +35,8 @@ def _reasons(recipe: Recipe) -> list[str]:
     reasons = [f"kinds.{name}.{reason}" for name, kind in recipe.kinds.items() if kind.weight > 0 for reason in _of_kind(kind)]
     if recipe.anomalies_per_image_range != (1, 1):
         reasons.append(f"anomalies_per_image_range {list(recipe.anomalies_per_image_range)}")
+    if recipe.lens_range != (0.0, 0.0):
+        reasons.append(f"lens_range {list(recipe.lens_range)}")
     if recipe.label.kind not in ("degree", "binary") or recipe.label.tolerance is not None:
         reasons.append(f"label (kind {recipe.label.kind}, tolerance {recipe.label.tolerance})")
     return reasons

@@ -24,7 +24,7 @@ __all__ = ["TextureSource", "why_not"]
 def why_not(spec: Texture) -> str | None:
     """Why a texture source cannot be painted here, or None."""
     tone: Tone = spec.tone
-    neutral = (tone.match_range, tone.gain_range, tone.shift_range) == ((0.0, 0.0), (1.0, 1.0), (0.0, 0.0))
+    neutral = tone == Tone() or tone == Tone(relative=True)
     return None if neutral else "a tone that changes the texture"
 
 

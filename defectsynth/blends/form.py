@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.blends.solver import Sides, solve
-from defectsynth.images import Mask
+from defectsynth.images import Mask, as_mask
 from defectsynth.noise import FloatField
 from defectsynth.site import Site
 
@@ -28,6 +28,8 @@ _ALONE = 512 * 512  # pixels of a rectangle that is solved at once
 _FAR = 3.0  # half-widths, beyond which a cut across the mask is no longer felt (a hundredth of it is left)
 _BESIDE = np.ones((3, 3), dtype=np.uint8)
 _TINY = np.float32(1e-6)
+_HALF = np.float32(0.5)
+_LEAST = np.float32(1 / 256)  # of a soft outline inside the mask
 
 Solid = npt.NDArray[np.bool_]
 
@@ -78,9 +80,13 @@ def form_of(site: Site, mask: Mask | None = None) -> Form:
 def soft_outline(site: Site, mask: Mask | None = None) -> FloatField:
     """``(h, w)`` float32, in (0, 1] inside the mask: the share of mask around a pixel, relative to the largest beside it.
 
-    An outline as soft as a lens makes it, without stairs; a line that is one or two pixels wide keeps its full weight.
+    An outline as soft as a lens makes it, without stairs; a line that is one or two pixels wide keeps its full weight. Where
+    the site says how far the lens blurs, it falls to 0 and is nowhere steeper than an edge that is blurred so far; a line
+    that is narrower than that has as much contrast as the lens leaves it.
     """
     own = site.mask[site.window] if mask is None else mask
+    if site.lens > 0.0:
+        return _blurred_outline(own, _open_sides(site, own != 0), site.lens)
     solid = (own != 0).astype(np.float32)
     padded = _with_border(solid, _open_sides(site, own != 0))
     rows = padded[:-2] + np.float32(2.0) * padded[1:-1] + padded[2:]
@@ -88,6 +94,23 @@ def soft_outline(site: Site, mask: Mask | None = None) -> FloatField:
     share = np.asarray(total * solid, dtype=np.float32)
     fullest = np.asarray(cv2.dilate(share, _BESIDE), dtype=np.float32)
     return np.asarray(share / np.maximum(fullest, np.float32(1.0)), dtype=np.float32)
+
+
+def _blurred_outline(mask: Mask, sides: Sides, blur: float) -> FloatField:
+    """Half of a Gaussian edge, twice as wide: as steep at the outline as the whole one is in its middle. Sums of integers."""
+    deviation = 2.0 * blur
+    reach = math.ceil(3.0 * deviation)
+    top, left, bottom, right = (reach if is_open else 0 for is_open in sides)
+    more = np.pad(as_mask(mask != 0), ((top, bottom), (left, right)), mode="edge")
+    padded = np.pad(more, ((reach - top, reach - bottom), (reach - left, reach - right)))
+    share = np.asarray(cv2.GaussianBlur(padded, (2 * reach + 1, 2 * reach + 1), deviation), dtype=np.uint8)
+    fullest = cv2.dilate(share, np.ones((reach + 1, reach + 1), dtype=np.uint8))
+    rows, columns = slice(reach, reach + mask.shape[0]), slice(reach, reach + mask.shape[1])
+    here, most = (one[rows, columns].astype(np.float32) / np.float32(255.0) for one in (share, fullest))
+    least = np.maximum(most - _HALF, np.float32(0.0))  # share at the outline: a half, or any on a thin line
+    rising = (here / np.maximum(most, _LEAST) - least) / (np.float32(1.0) - least)
+    left = np.sqrt(most)  # of a thin line's contrast: what a lens of this blur, half of the one above, leaves of it
+    return np.where(mask != 0, np.maximum(rising * left, _LEAST), np.float32(0.0))
 
 
 def towards(angle: float) -> tuple[np.float32, np.float32]:

@@ -36,13 +36,13 @@ class LinearParams(BlendParams):
 
     def blend(self, site: Site, fill: Fill) -> Blended:
         """See ``BlendParams.blend``; the degree of anomaly is the weight of the source."""
-        weights = pixel_weights(site, self.opacity, self.edge * site.side)
+        weights = pixel_weights(site, self.opacity, self.edge * site.side, is_soft=fill.has_own_outline)
         degree = weights[:, 0].astype(np.float32) / np.float32(ONE)
         if degree.size == 1:
             degree = np.full(site.positions.shape, degree[0])
         if is_opaque(weights, site.image.dtype):
-            return fill.pixels, degree
-        return interpolate(site.pixels, fill.pixels, weights), degree
+            return fill.exposed, degree
+        return interpolate(site.pixels, fill.exposed, weights), degree
 
 
 @BLENDS.register

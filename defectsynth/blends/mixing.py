@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from defectsynth.blends.form import soft_outline
 from defectsynth.compiled import loops
 from defectsynth.images import AnyImage, Mask
 from defectsynth.noise import smooth
@@ -31,8 +32,14 @@ def edge_weights(mask: Mask, opacity: float, edge: float) -> Weights:
     return np.rint(rise * np.float32(opacity * ONE)).astype(np.uint32)
 
 
-def pixel_weights(site: Site, opacity: float, edge: float) -> Weights:
-    """``edge_weights`` of a site's mask, ``(n, 1)`` for its pixels, or ``(1, 1)`` where all have the same."""
+def pixel_weights(site: Site, opacity: float, edge: float, *, is_soft: bool = False) -> Weights:
+    """``edge_weights`` of a site's mask, ``(n, 1)`` for its pixels, or ``(1, 1)`` where all have the same.
+
+    A lens softens the outline, unless ``is_soft`` says that nothing is to be softened.
+    """
+    if site.lens > 0.0 and not is_soft:
+        weights = edge_weights(site.mask[site.window], opacity, edge) * soft_outline(site)
+        return np.rint(weights[site.inside]).astype(np.uint32)[:, None]
     if edge < 1.0:
         return np.full((1, 1), round(opacity * ONE), dtype=np.uint32)
     return edge_weights(site.mask[site.window], opacity, edge)[site.inside][:, None]

@@ -58,6 +58,8 @@ class ShadowedParams(BlendParams):
         cover = (soft_outline(site, particle) * np.float32(self.opacity))[inside]
         fading = edge_weights(site.mask[site.window], self.shadow, _PENUMBRA * step)[inside].astype(np.float32)
         fading /= np.float32(ONE)
+        if site.lens > 0.0:
+            fading *= soft_outline(site)[inside]
         darkened = pixels(site, site.pixels) * (np.float32(1.0) - fading)[:, None]
         result = mixed(darkened, self._lit_particle(site, particle, fill), cover)
         one = np.float32(1.0)
@@ -68,7 +70,7 @@ class ShadowedParams(BlendParams):
         form, solid = form_of(site, particle), particle[site.inside] != 0
         facing = np.zeros(solid.size, dtype=np.float32)
         facing[solid] = np.float32(self.shade) * form.across * form.facing(self.light)
-        return lit(pixels(site, fill.pixels), facing)
+        return lit(pixels(site, fill.exposed), facing)
 
     def _particle(self, inside: npt.NDArray[np.bool_]) -> tuple[Mask, float]:
         """The particle, ``(h, w)`` uint8, and the shadow's length in pixels: as long as the particle keeps half of the mask."""

@@ -8,7 +8,7 @@ beside ``break`` of magnetic tiles and ``manipulated_front`` of MVTec AD's screw
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from pydantic import Field
 
 from defectsynth import noise
 from defectsynth.banks import Banks
+from defectsynth.camera import through_lens
 from defectsynth.images import AnyImage, from_float, full_scale, to_float
 from defectsynth.masks.base import MaskParams
 from defectsynth.noise import FloatField, smooth
@@ -39,6 +40,8 @@ _STEPS = 8  # of bisection, for the largest window that holds nothing but backgr
 _UNEVEN = 1.2  # of the face's width: how much it changes along the break; the noise lies mostly within 0.5
 _CELL = 2.5  # widths of the face to a cell of that noise
 _GRAIN = 0.12  # of full scale: how uneven the light on the face is
+_EDGE = 4.5  # blurs of the lens: the width of a smooth step that is as steep as an edge blurred so far
+_FAR = 1e9  # pixels
 _SEEN_THROUGH = 0.4  # share of the product's own pixels in the face, so that it does not end in a drawn line
 
 
@@ -52,6 +55,9 @@ class BackgroundParams(SourceParams):
         noise: seed of the face's width and light, 52 bits.
     """
 
+    photographed: ClassVar[bool] = True
+    own_outline: ClassVar[bool] = True
+
     kind: Literal["background"] = "background"
     face: float = Field(default=0.0, ge=0.0, le=1.0)
     shift: float = Field(default=0.0, ge=-1.0, le=1.0)
@@ -62,21 +68,21 @@ class BackgroundParams(SourceParams):
         if (site.roi != 0).all():
             return site.product
         filled = _filled(site)
+        away = _from_what_is_left(site)
         if self.face > 0.0:
-            share = self._share_of_face(site)
+            share = self._share_of_face(site, away)
             filled += share[:, :, None] * (self._face(site, share > 0) - filled)
+        if site.lens > 0.0:
+            product = to_float(site.product, site.white)
+            filled = product + smooth(0.0, _EDGE * site.lens, away)[:, :, None] * (filled - product)
         return from_float(np.clip(filled, np.float32(0.0), np.float32(1.0)), site.image.dtype, site.white)
 
-    def _share_of_face(self, site: Site) -> FloatField:
+    def _share_of_face(self, site: Site, away: FloatField) -> FloatField:
         """``(h, w)`` in [0, 1]: 1 beside what is left of the product, falling to 0 over the face's width, which is uneven."""
-        top, left, bottom, right = site.box
-        solid = cv2.distanceTransform(site.roi, cv2.DIST_L2, cv2.DIST_MASK_5) > np.float32(_FRINGE * site.side)
-        around = np.pad(solid & (site.mask == 0), 1)[top : bottom + 2, left : right + 2]
-        if not around.any():
-            return np.zeros(site.inside.shape, dtype=np.float32)
-        distance = cv2.distanceTransform((~around).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1]
         width = self.face * site.side * (np.float32(1.0) + np.float32(_UNEVEN) * self._noise(site, tag=0))
-        return np.where(site.inside, np.float32(1.0) - smooth(0.0, 1.0, distance - width), np.float32(0.0))
+        fading = smooth(0.0, max(1.0, _EDGE * site.lens), away - width)
+        share = np.where(site.inside, np.float32(1.0) - fading, np.float32(0.0))
+        return through_lens(share[:, :, None], site.lens)[:, :, 0]
 
     def _face(self, site: Site, where: Solid) -> FloatField:
         """``(h, w, C)``: the product there, with less of its texture, lighter or darker, in uneven light."""
@@ -118,6 +124,17 @@ class Background(SourceSpec):
             shift=draws.uniform("shift", self.shift_range),
             noise=draws.noise_seed("noise"),
         )
+
+
+def _from_what_is_left(site: Site) -> FloatField:
+    """``(h, w)``: pixels to the nearest of the product's own, beyond ``_FAR`` where none is left."""
+    top, left, bottom, right = site.box
+    solid = cv2.distanceTransform(site.roi, cv2.DIST_L2, cv2.DIST_MASK_5) > np.float32(_FRINGE * site.side)
+    around = np.pad(solid & (site.mask == 0), 1)[top : bottom + 2, left : right + 2]
+    if not around.any():
+        return np.full(site.inside.shape, _FAR, dtype=np.float32)
+    distance = cv2.distanceTransform((~around).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.asarray(distance[1:-1, 1:-1], dtype=np.float32)
 
 
 def _filled(site: Site) -> FloatField:

@@ -18,6 +18,11 @@ __all__ = ["SOURCES", "SOURCE_PARAMS", "SourceParams", "SourceSpec"]
 class SourceParams(Part):
     """What was drawn for one source."""
 
+    photographed: ClassVar[bool] = False
+    """Whether its pixels come from pictures of the product, which were seen through a lens already."""
+    own_outline: ClassVar[bool] = False
+    """Whether it goes over into the product by itself, so that no lens has to soften the outline."""
+
     @abstractmethod
     def render(self, site: Site) -> AnyImage:
         """The appearance inside the site's box: ``(h, w, 3)`` uint8 RGB, or the picture's own type and channels."""

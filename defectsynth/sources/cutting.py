@@ -6,7 +6,7 @@ The window always lies inside the picture, so nothing is made up beyond its bord
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import cv2
 import numpy as np
@@ -36,6 +36,8 @@ class CutParams(SourceParams):
         flip: whether it is mirrored left to right first.
         jitter: the adjustments of its colour, in order; see ``jitter.py``.
     """
+
+    photographed: ClassVar[bool] = True
 
     angle: float = 0.0
     flip: bool = False

@@ -49,6 +49,8 @@ class DefectParams(SourceParams):
         tone: see ``tone.py``.
     """
 
+    photographed: ClassVar[bool] = True
+
     kind: Literal["defect"] = "defect"
     name: str
     hash: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from defectsynth.banks import Banks
 from defectsynth.images import AnyImage
@@ -17,6 +17,8 @@ __all__ = ["Product", "ProductParams"]
 @SOURCE_PARAMS.register
 class ProductParams(SourceParams):
     """Nothing is drawn."""
+
+    photographed: ClassVar[bool] = True
 
     kind: Literal["product"] = "product"
 

@@ -7,7 +7,7 @@ is good: cells differ by a pixel at most, and a piece is taken from the corner o
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,8 @@ class ShuffleParams(SourceParams):
         grid: rows and columns of cells; a picture with fewer pixels has as many cells as pixels.
         operations: the enhancement, in order.
     """
+
+    photographed: ClassVar[bool] = True
 
     kind: Literal["shuffle"] = "shuffle"
     order: int = Field(ge=0, lt=2**64)
