@@ -34,9 +34,11 @@ _PEAK = 2.5  # deviations of the grain; what is larger is texture
 _CALM, _TO_DEVIATION = 0.25, 3.138  # quantile of the sizes, where texture counts least; of normal values, to the deviation
 _COARSEST = 0.01  # of full scale, deviation: what is coarser is texture; a photograph's grain is about 0.004 to 0.015
 _GLANCES = 4096  # pixels that tell whether there are colours
-_TERMS = np.array([1, 4, 6, 4, 1], dtype=np.float32)
+_TERMS = np.array([1, 4, 6, 4, 1], dtype=np.float32) / np.float32(16.0)
+_BESIDE = np.ones((3, 3), dtype=np.uint8)
 _AROUND = (1, 2, 1)
 
+Plane = npt.NDArray[np.float32]
 Grain = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.intp]
 Grey = npt.NDArray[np.uint8]
@@ -133,13 +135,14 @@ def _grey(picture: AnyImage, white: float | None) -> Grey:
 
 
 def _sharpest(grey: Grey) -> float | None:
-    """The blur of the sharpest quarter of the edges; None where there are too few. Sums of integers until the last line."""
+    """The blur of the sharpest quarter of the edges; None where there are too few. The same on every machine."""
     if min(grey.shape) < 3:
         return None
-    again = np.asarray(cv2.sepFilter2D(grey, cv2.CV_32F, _TERMS, _TERMS), dtype=np.float32)
-    blurred = _steepness(again) / 256.0**2
-    crest = blurred >= _CREST**2 * cv2.dilate(blurred, np.ones((3, 3), dtype=np.uint8))
-    where = np.flatnonzero(crest & (blurred >= _STEEP**2))
+    again = cv2.sepFilter2D(grey, cv2.CV_32F, _TERMS, _TERMS)
+    blurred = _steepness(np.asarray(again, dtype=np.float32))
+    crest = blurred >= _CREST**2 * cv2.dilate(blurred, _BESIDE)
+    crest &= blurred >= _STEEP**2
+    where = np.flatnonzero(crest)
     if where.size < _FEWEST:
         return None
     ratio = _steepness(grey).reshape(-1)[where] / blurred.reshape(-1)[where]
@@ -148,10 +151,10 @@ def _sharpest(grey: Grey) -> float | None:
     return math.sqrt(max(0.0, _AGAIN / max(highest - 1.0, 1e-6) - _OWN))
 
 
-def _steepness(plane: Grey | npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def _steepness(plane: Grey | Plane) -> Plane:
     """The square of the gradient, in eighths of a level a pixel."""
-    down, right = (cv2.Sobel(plane, cv2.CV_32F, *order).astype(np.float64) for order in ((0, 1), (1, 0)))
-    return np.asarray(down * down + right * right, dtype=np.float64)
+    down, right = cv2.Sobel(plane, cv2.CV_32F, 0, 1), cv2.Sobel(plane, cv2.CV_32F, 1, 0)
+    return np.asarray(down * down + right * right, dtype=np.float32)
 
 
 def _busiest(grey: Grey) -> tuple[slice, slice]:

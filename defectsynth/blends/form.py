@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from defectsynth.blends.solver import Sides, solve
-from defectsynth.images import Mask, as_mask
+from defectsynth.images import Mask
 from defectsynth.noise import FloatField
 from defectsynth.site import Site
 
@@ -100,9 +100,10 @@ def _blurred_outline(mask: Mask, sides: Sides, blur: float) -> FloatField:
     """Half of a Gaussian edge, twice as wide: as steep at the outline as the whole one is in its middle. Sums of integers."""
     deviation = 2.0 * blur
     reach = math.ceil(3.0 * deviation)
-    top, left, bottom, right = (reach if is_open else 0 for is_open in sides)
-    more = np.pad(as_mask(mask != 0), ((top, bottom), (left, right)), mode="edge")
-    padded = np.pad(more, ((reach - top, reach - bottom), (reach - left, reach - right)))
+    padded = cv2.copyMakeBorder(mask, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
+    for edge, is_open in zip((padded[:reach], padded[:, :reach], padded[-reach:], padded[:, -reach:]), sides, strict=True):
+        if not is_open:
+            edge[:] = 0
     share = np.asarray(cv2.GaussianBlur(padded, (2 * reach + 1, 2 * reach + 1), deviation), dtype=np.uint8)
     fullest = cv2.dilate(share, np.ones((reach + 1, reach + 1), dtype=np.uint8))
     rows, columns = slice(reach, reach + mask.shape[0]), slice(reach, reach + mask.shape[1])
