@@ -43,6 +43,7 @@ _LOGARITHMIC = re.compile(r"area|size|width|length|aspect|elongation|scale|cells
 _SMALL = re.compile(r"area|size|width|length|radius|half_|edge|halo|sigma|face|waver|grain")
 _ENDS = {
     "min_area": (0.0, 0.02),
+    "lens_range": (0.0, 3.0),
     "min_difference": (0.0, 0.3),
     "outside": (0.0, 0.5),
     "tolerance": (0.0, 0.1),
