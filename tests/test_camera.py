@@ -232,6 +232,14 @@ def test_a_drawn_texture_is_no_sharper_than_the_picture() -> None:
     assert fine[1] < 0.4 * fine[0]
 
 
+@pytest.mark.parametrize(("profile", "kept"), [("dent", True), ("bump", True), ("groove", False), ("pit", False)])
+def test_what_fades_at_its_outline_is_not_softened_again(profile: str, kept: bool) -> None:
+    blend = {"kind": "relief", "profile": profile, "strength_range": [0.4, 0.4], "roughness_range": [0, 0]}
+    image = edge(1.5, 30, 96, grain=0.0)
+    hard, soft = (AnomalySynthesizer(recipe(lens, blend, {"kind": "product"}), seed=5)(image) for lens in ((0, 0), (1, 1)))
+    assert np.array_equal(hard.image, soft.image) == kept
+
+
 def test_plans_without_a_lens_say_nothing_of_it() -> None:
     image = picture((64, 64, 3))
     without = AnomalySynthesizer(recipe((0, 0)), seed=1).plan(image)

@@ -77,16 +77,17 @@ def form_of(site: Site, mask: Mask | None = None) -> Form:
     return Form(across, np.stack([down / steepest, right / steepest]), half_width, float(half_width[deepest]))
 
 
-def soft_outline(site: Site, mask: Mask | None = None) -> FloatField:
+def soft_outline(site: Site, mask: Mask | None = None, *, blur: float | None = None) -> FloatField:
     """``(h, w)`` float32, in (0, 1] inside the mask: the share of mask around a pixel, relative to the largest beside it.
 
     An outline as soft as a lens makes it, without stairs; a line that is one or two pixels wide keeps its full weight. Where
-    the site says how far the lens blurs, it falls to 0 and is nowhere steeper than an edge that is blurred so far; a line
-    that is narrower than that has as much contrast as the lens leaves it.
+    the lens blurs (the site's, or one of ``blur`` pixels), it falls to 0 and is nowhere steeper than an edge that is blurred
+    so far; a line that is narrower than that has as much contrast as the lens leaves it.
     """
+    blur = site.lens if blur is None else blur
     own = site.mask[site.window] if mask is None else mask
-    if site.lens > 0.0:
-        return _blurred_outline(own, _open_sides(site, own != 0), site.lens)
+    if blur > 0.0:
+        return _blurred_outline(own, _open_sides(site, own != 0), blur)
     solid = (own != 0).astype(np.float32)
     padded = _with_border(solid, _open_sides(site, own != 0))
     rows = padded[:-2] + np.float32(2.0) * padded[1:-1] + padded[2:]

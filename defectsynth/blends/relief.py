@@ -39,11 +39,13 @@ class _Profile:
         slope: how steeply it rises inwards, -1 to 1.
         hollow: how little of the sky it sees, 0 to 1.
         glint: where it glints when it faces the light.
+        fades: whether nothing is seen of it at its outline, which no lens has to soften then.
     """
 
     slope: Callable[[FloatField], FloatField]
     hollow: Callable[[FloatField], FloatField]
     glint: float
+    fades: bool = False
 
 
 def _rounded(across: FloatField) -> FloatField:
@@ -60,10 +62,10 @@ def _pit_wall(across: FloatField) -> FloatField:
 _ONE = np.float32(1.0)
 _PROFILES: dict[ProfileName, _Profile] = {
     "groove": _Profile(lambda x: -smooth(0.0, 0.6, x), lambda x: _ONE - x * x, 0.85),
-    "dent": _Profile(lambda x: -_rounded(x), lambda x: (_ONE - x * x) ** 2, 0.6),
+    "dent": _Profile(lambda x: -_rounded(x), lambda x: (_ONE - x * x) ** 2, 0.6, fades=True),
     "pit": _Profile(_pit_wall, lambda x: _ONE - smooth(0.35, 0.85, x), 0.9),
     "crack": _Profile(lambda x: -smooth(0.2, 0.7, x), lambda x: _ONE - x**4, 0.9),
-    "bump": _Profile(_rounded, np.zeros_like, 0.45),
+    "bump": _Profile(_rounded, np.zeros_like, 0.45, fades=True),
     "ridge": _Profile(lambda x: smooth(0.0, 0.6, x), lambda x: np.float32(0.5) * x**6, 0.3),
 }
 _GLINT_WIDTH = 0.15  # chosen, of the way from the middle to the outline
@@ -103,7 +105,7 @@ class ReliefParams(BlendParams):
         most = 1.0 if not fill.is_product else min(1.0, self.strength + self.depth + self.highlight)
         if most == 0.0:
             return unchanged(site)
-        outline = soft_outline(site)[site.inside]
+        outline = soft_outline(site, blur=0.0 if _PROFILES[self.profile].fades and fill.is_product else None)[site.inside]
         shaded = lit(pixels(site, fill.pixels), *self._light(site, form_of(site)))
         shaded = mixed(pixels(site, site.pixels), shaded, outline)
         return painted(site, shaded), degree_of(outline * np.float32(most))
