@@ -18,7 +18,7 @@ from defectsynth.foreground import METHODS
 from defectsynth.labels import Label
 from defectsynth.masks import MASKS, MaskSpec
 from defectsynth.sources import SOURCES, Product, SourceSpec
-from defectsynth.spec import CountRange, FractionRange, LensRange, Spec, closest, describe
+from defectsynth.spec import CountRange, FactorRange, FractionRange, Spec, closest, describe
 
 __all__ = ["AnomalyKind", "ForegroundRule", "Recipe", "apply_settings", "load_recipe", "preset_names"]
 
@@ -102,7 +102,7 @@ class Recipe(Spec):
     anomalies_per_image_weights: tuple[float, ...] | None = None
     normal_fraction: float = Field(default=0.0, ge=0.0, le=1.0)
     foreground: ForegroundRule = Field(default_factory=ForegroundRule)
-    lens_range: LensRange = (0.0, 0.0)
+    lens_range: FactorRange = (0.0, 0.0)
     label: Label = Field(default_factory=Label)
     min_area: float = Field(default=0.0, ge=0.0, le=1.0)
     min_difference: float = Field(default=0.02, ge=0.0, le=1.0)

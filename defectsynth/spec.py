@@ -24,8 +24,8 @@ __all__ = [
     "AreaRange",
     "CellsRange",
     "CountRange",
+    "FactorRange",
     "FractionRange",
-    "LensRange",
     "Part",
     "PositiveRange",
     "Range",
@@ -108,6 +108,8 @@ Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 """``[low, high]``, low <= high."""
 FractionRange = Annotated[Range, within(0.0, 1.0)]
 """Both ends in [0, 1]."""
+FactorRange = Annotated[Range, within(0.0, 16.0)]
+"""Multiples of what a picture has itself, both ends in [0, 16]."""
 AreaRange = Annotated[Range, within(0.0, 1.0, open_low=True)]
 """Fractions of the ROI's area, both ends in (0, 1]."""
 AngleRange = Annotated[Range, within(-360.0, 360.0)]
@@ -118,8 +120,6 @@ CellsRange = Annotated[Range, within(0.0, 4096.0, open_low=True)]
 """Lattice cells along a side, both ends above 0."""
 ShiftRange = Annotated[Range, within(-1.0, 1.0)]
 """Differences of brightness as fractions of full scale, both ends in [-1, 1]."""
-LensRange = Annotated[Range, within(0.0, 16.0)]
-"""Multiples of the blur that a picture has itself, both ends in [0, 16]."""
 CountRange = Annotated[tuple[int, int], AfterValidator(_ordered), within(1, 10_000)]
 """Integers, both ends included."""
 WholeRange = Annotated[tuple[int, int], AfterValidator(_ordered), within(0, 10_000)]

@@ -123,6 +123,18 @@ def test_sixteen_bits_are_not_eight_bits_spread() -> None:
         assert np.unique(sample.image[sample.mask != 0] % 257).size > 20
 
 
+@pytest.mark.parametrize(("name", "entry"), [("pit", "blowhole"), ("crack", "dark")])
+def test_a_hole_takes_a_share_of_the_light_whatever_the_exposure(name: str, entry: str) -> None:
+    even = [f"kinds.{entry}.source.{what}_range=[0,0]" for what in ("grain", "gradient")]
+    synthesizer = AnomalySynthesizer(only(name, entry).with_settings(["min_difference=0", *even]), seed=2)
+    for index in range(5):
+        shares = []
+        for level in (60, 120, 240):
+            sample = synthesizer(np.full((*SHAPE, 3), level, np.uint8), index=index, roi=np.full(SHAPE, 255, np.uint8))
+            shares.append(sample.image.min() / level)
+        assert max(shares) - min(shares) < 0.02 and 0.15 < min(shares) < 0.8
+
+
 def test_light_is_shadowed_on_the_other_side() -> None:
     """The mask's pixels towards the light belong to the particle, and those away from it are dark."""
     image = np.full((*SHAPE, 3), 150, np.uint8)

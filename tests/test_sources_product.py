@@ -40,6 +40,7 @@ SPECS: list[dict[str, Any]] = [
     {"kind": "solid"},
     {"kind": "solid", "colour": "local", "shift_range": [-1, 1], "gradient_range": [0, 1], "grain_range": [0, 0.3]},
     {"kind": "solid", "colour": [0, 0.5, 1]},
+    {"kind": "solid", "colour": "local", "light_range": [0, 16]},
 ]
 NAMES = [f"{spec['kind']}-{number}" for number, spec in enumerate(SPECS)]
 TYPES = {"8": (np.uint8, None), "16": (np.uint16, None), "12": (np.uint16, 4095), "float": (np.float32, None)}

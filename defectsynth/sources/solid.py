@@ -22,7 +22,7 @@ from defectsynth.rng import Draws
 from defectsynth.site import Site
 from defectsynth.sources.base import SOURCE_PARAMS, SOURCES, SourceParams, SourceSpec
 from defectsynth.sources.tone import visible_shift
-from defectsynth.spec import AngleRange, FractionRange, ShiftRange
+from defectsynth.spec import AngleRange, FactorRange, FractionRange, ShiftRange
 
 __all__ = ["Solid", "SolidParams"]
 
@@ -39,8 +39,9 @@ class SolidParams(SourceParams):
 
     Attributes:
         colour: red, green and blue, 0 to 1; None for the product's mean colour under the mask.
-        shift: brightness that is added, as a fraction of full scale; it ends where the scale does, and is turned round where
-            that leaves less than half of it (``tone.visible_shift``).
+        light: how many times as bright as the colour it is: less light comes back from the floor of a hole.
+        shift: brightness that is then added, as a fraction of full scale; it ends where the scale does, and is turned round
+            where that leaves less than half of it (``tone.visible_shift``).
         gradient: difference of brightness from one side of the rectangle to the other, as a fraction of full scale.
         angle: direction in which it grows lighter: 0 to the right, degrees anticlockwise.
         grain: standard deviation of the noise, as a fraction of full scale.
@@ -49,6 +50,7 @@ class SolidParams(SourceParams):
 
     kind: Literal["solid"] = "solid"
     colour: Colour | None = None
+    light: float = Field(default=1.0, ge=0.0, le=16.0)
     shift: float = Field(default=0.0, ge=-1.0, le=1.0)
     gradient: Fraction = 0.0
     angle: float = 0.0
@@ -57,7 +59,7 @@ class SolidParams(SourceParams):
 
     def render(self, site: Site) -> AnyImage:
         """``(h, w, C)`` of the picture's type."""
-        base = self._base(site)
+        base = self._base(site) * self.light
         colour = np.clip(base + visible_shift(self.shift, float(base.mean())), 0.0, 1.0).astype(np.float32)
         if self.gradient == self.grain == 0.0:
             return np.full(site.product.shape, from_float(colour, site.image.dtype, site.white))
@@ -90,7 +92,9 @@ class Solid(SourceSpec):
     Attributes:
         colour: ``random`` is any colour (DSR), ``local`` the product's mean colour under the mask, and [red, green, blue], each
             from 0 to 1, that colour.
-        shift_range: brightness that is added, as a fraction of full scale: below 0 darker, above 0 lighter. DSR: none.
+        light_range: how many times as bright as that colour: blowholes and cracks of magnetic tiles have 0.4 to 0.8 times the
+            brightness around them, whatever the exposure. DSR: 1.
+        shift_range: brightness that is then added, as a fraction of full scale: below 0 darker, above 0 lighter. DSR: none.
         gradient_range: difference of brightness across the mask's rectangle, as a fraction of full scale, in any direction.
             DSR: none.
         gradient_angle_range: the direction in which it grows lighter: 0 to the right, degrees anticlockwise. Chosen: any.
@@ -100,6 +104,7 @@ class Solid(SourceSpec):
 
     kind: Literal["solid"] = "solid"
     colour: Literal["random", "local"] | Colour = "random"
+    light_range: FactorRange = (1.0, 1.0)
     shift_range: ShiftRange = (0.0, 0.0)
     gradient_range: FractionRange = (0.0, 0.0)
     gradient_angle_range: AngleRange = (-180.0, 180.0)
@@ -120,6 +125,7 @@ class Solid(SourceSpec):
         gradient, grain = draws.uniform("gradient", self.gradient_range), draws.uniform("grain", self.grain_range)
         return SolidParams.drawn(
             colour=self._draw_colour(draws),
+            light=draws.uniform("light", self.light_range),
             shift=draws.uniform("shift", self.shift_range),
             gradient=gradient,
             angle=draws.uniform("angle", self.gradient_angle_range) if gradient > 0.0 else 0.0,
