@@ -98,7 +98,10 @@ def soft_outline(site: Site, mask: Mask | None = None, *, blur: float | None = N
 
 
 def _blurred_outline(mask: Mask, sides: Sides, blur: float) -> FloatField:
-    """Half of a Gaussian edge, twice as wide: as steep at the outline as the whole one is in its middle. Sums of integers."""
+    """Half of a Gaussian edge, twice as wide: as steep at the outline as the whole one is in its middle.
+
+    Bytes are blurred, which is exact on every machine.
+    """
     deviation = 2.0 * blur
     reach = math.ceil(3.0 * deviation)
     padded = cv2.copyMakeBorder(mask, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
@@ -106,7 +109,7 @@ def _blurred_outline(mask: Mask, sides: Sides, blur: float) -> FloatField:
         if not is_open:
             edge[:] = 0
     share = np.asarray(cv2.GaussianBlur(padded, (2 * reach + 1, 2 * reach + 1), deviation), dtype=np.uint8)
-    fullest = cv2.dilate(share, np.ones((reach + 1, reach + 1), dtype=np.uint8))
+    fullest = cv2.dilate(share, np.ones((2 * (reach // 2) + 1,) * 2, dtype=np.uint8))
     rows, columns = slice(reach, reach + mask.shape[0]), slice(reach, reach + mask.shape[1])
     here, most = (one[rows, columns].astype(np.float32) / np.float32(255.0) for one in (share, fullest))
     least = np.maximum(most - _HALF, np.float32(0.0))  # share at the outline: a half, or any on a thin line
