@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ class Job(Spec):
         imports: modules and files with the recipe's own kinds (``plugins.py``), for worker processes; the caller has imported
             them already.
         canvases: fingerprint of the normal pictures' names and sizes; filled in by ``render``.
-        recipe: hash of ``recipe.yaml``; filled in by ``render``.
+        recipe: hash of the recipe; filled in by ``render``.
     """
 
     images: str
@@ -222,8 +223,9 @@ def _read_text(path: Path) -> str:
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """16 hexadecimal digits of ``recipe.yaml``."""
-    return hashlib.sha256(recipe.to_yaml().encode()).hexdigest()[:16]
+    """16 hexadecimal digits of a recipe without what has its default value: a key of a later version changes nothing."""
+    values = recipe.model_dump(mode="json", exclude_defaults=True)
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
 def measured(sample: AnomalySample) -> dict[str, Any]:

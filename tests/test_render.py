@@ -446,6 +446,10 @@ def test_a_damaged_manifest_is_named(tmp_path, photo_folder):
         verify(tmp_path / "set")
     manifest.write_text("".join(lines))
     recipe = tmp_path / "set" / "recipe.yaml"
+    earlier = recipe.read_text().replace("    halo_range: [0.0, 0.0]\n", "")  # as by a version that did not know this key
+    assert earlier != recipe.read_text()
+    recipe.write_text(earlier)
+    assert not verify(tmp_path / "set").problems
     recipe.write_text(recipe.read_text().replace("min_area: 3.0e-05", "min_area: 4.0e-05"))
     assert verify(tmp_path / "set").problems == ["recipe.yaml: is not the recipe that was rendered"]
     with pytest.raises(StorageError, match="is not a dataset that `defectsynth render` began"):
